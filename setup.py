@@ -1,0 +1,67 @@
+"""Build: constants from the tables, firmware with avr-gcc, then the two extensions over ext/."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "ext"))
+import tables  # noqa: E402
+
+INCLUDE = ["build/include", "ext", "ext/engine", "ext/sim"]
+CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"]
+
+
+def sources(folder: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "ext" / folder).glob("*.c"))
+
+
+def headers() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "ext").rglob("*.h"))
+
+
+def extension(name: str, folder: str, libraries: list[str]) -> Extension:
+    return Extension(
+        f"tinymux.{name}",
+        [f"tinymux/{name}.pyx", *sources(folder)],
+        include_dirs=INCLUDE,
+        extra_compile_args=CFLAGS,
+        libraries=libraries,
+        depends=[*headers(), "board/wiring.toml", "atmega/protocol.toml"],
+    )
+
+
+class Build(build_ext):
+    """Firmware first: it is package data, and the simulator is of no use without it."""
+
+    def run(self) -> None:
+        firmware()
+        super().run()
+
+
+def firmware() -> None:
+    """Build atmega/ and avr/ into tinymux/firmware/*.elf."""
+    if not shutil.which("avr-gcc"):
+        raise SystemExit("avr-gcc is missing: apt install gcc-avr avr-libc binutils-avr")
+    target = ROOT / "tinymux" / "firmware"
+    target.mkdir(exist_ok=True)
+    for folder in ("atmega", "avr"):
+        subprocess.run(["make", "--no-print-directory", "-s", "-C", folder, f"OUT={target}"], cwd=ROOT, check=True)
+
+
+tables.generate()
+setup(
+    ext_modules=cythonize(
+        [extension("_simulator", "sim", []), extension("_engine", "engine", ["pthread"])],
+        language_level=3,
+        include_path=["tinymux"],
+    ),
+    cmdclass={"build_ext": Build},
+)
