@@ -11,24 +11,30 @@
 enum avr_profile { AVR_RC, AVR_EPLUS };
 
 struct avr;
-struct avr_op; /* one decoded instruction, avr.c's own */
+struct avr_op; /* one decoded instruction, avr_ops.h */
 
-/* What a chip tells its core. `address` is a data-space address: I/O register n is n on AVRrc and n + 0x20 on AVRe+. */
+/* What a chip tells its core. `address` is a data-space address: I/O register n is n on AVRrc and n + 0x20 on AVRe+.
+ * In a hook avr.cycle is the cycle of the access (the instruction's last) and avr.pc its instruction; a hook may change
+ * avr.irq, lower avr.stop and set avr.asleep. */
 struct avr_chip {
     enum avr_profile profile;
-    uint16_t flash_words;
+    uint16_t flash_words; /* a power of two */
     uint16_t ram_start, ram_size; /* bytes */
     uint16_t io_end;              /* first data address that is no I/O register */
     uint8_t vectors_words;        /* words per interrupt vector: 1 or 2 */
+    /* I/O, except SPL, SPH and SREG, which are the core's; and every address where nothing is. */
     uint8_t (*read)(struct avr *, uint16_t address);
     void (*write)(struct avr *, uint16_t address, uint8_t value);
     /* First cycle at which reading `address` could give another value with the chip left alone; the core jumps over
-     * polling loops with it. UINT64_MAX: not before something outside changes. NULL: never jump. */
+     * polling loops with it, asking after a read at avr.cycle. Not after avr.cycle: a read has an effect, don't jump.
+     * UINT64_MAX: not before something outside changes. NULL: never jump. */
     uint64_t (*steady)(struct avr *, uint16_t address);
-    /* Highest-priority interrupt that is pending and enabled, or -1. Asked only while avr.irq is set and SREG.I is. */
+    /* Highest-priority interrupt that is pending and enabled, or -1, upon which the core clears avr.irq. Asked only
+     * while avr.irq is set and SREG.I is. */
     int (*vector)(struct avr *);
     void (*taken)(struct avr *, int vector); /* the flag is cleared here */
-    void (*special)(struct avr *, int what); /* AVR_SLEEP, AVR_WDR, AVR_BREAK, AVR_SPM */
+    /* AVR_SLEEP: set avr.asleep if sleep is enabled. */
+    void (*special)(struct avr *, int what);
 };
 enum { AVR_SLEEP, AVR_WDR, AVR_BREAK, AVR_SPM };
 
@@ -39,22 +45,24 @@ struct avr {
     uint16_t sp;
     uint8_t r[32];  /* AVRrc uses 16-31 */
     uint8_t sreg;   /* as the datasheet has it: I T H S V N Z C from bit 7 */
-    bool irq;       /* a peripheral has set a flag: ask chip->vector */
-    bool asleep;    /* SLEEP executed: cycles pass, nothing is executed, an interrupt wakes */
+    bool irq;       /* a flag or an enable bit was set: ask chip->vector */
+    bool asleep;    /* cycles pass, nothing is executed, an interrupt wakes */
     uint8_t *ram;
     uint16_t *flash;     /* as programmed; read by LPM, or at 0x4000 by LD on AVRrc */
     struct avr_op *code; /* decoded flash */
     const struct avr_chip *chip;
+    uint64_t shadow;  /* cycle at which no interrupt is taken: SEI or RETI has just ended */
     uint64_t illegal; /* count of undefined opcodes met; they execute as NOP */
     uint16_t illegal_pc;
 };
 
-/* Allocates RAM, flash and code. 0, or -ENOMEM. The struct itself is the caller's, usually the head of a chip's. */
+/* Allocates RAM (zeros), flash (erased) and code. 0, or -ENOMEM. The struct itself is the caller's, usually the head of
+ * a chip's. */
 int avr_init(struct avr *, const struct avr_chip *);
 void avr_free(struct avr *);
 /* Decode again after flash[first..first+count) words changed. */
 void avr_decode(struct avr *, unsigned first, unsigned count);
-/* pc = 0, SREG = 0, registers and RAM kept, as a reset does. */
+/* pc = 0, SREG = 0, SP = end of RAM; registers and RAM kept, as a reset does. */
 void avr_reset(struct avr *);
 /* Execute until cycle >= until (the last instruction may overshoot) or a hook lowers avr.stop. */
 void avr_run(struct avr *, uint64_t until);
