@@ -1,0 +1,77 @@
+/* The ATtiny10 (datasheet 8127): AVRrc core, 1 KB flash, 32 B SRAM, and its peripherals, one a file (tiny_*.c).
+ *
+ * A tiny runs lazily: the board pushes edges of the clock (one wire for all tinies) and of the tiny's lane with their
+ * board time, and calls tiny_run when it wants to know what the tiny drives. Board time is picoseconds.
+ */
+#ifndef TINYMUX_SIM_ATTINY10_H
+#define TINYMUX_SIM_ATTINY10_H
+#include "avr.h"
+#include "wire.h"
+#include <stddef.h>
+
+enum { TINY_FLASH = 1024, TINY_RAM = 32, TINY_IO = 64 };
+#define TINY_PERIOD_PS 125000u           /* 8 MHz */
+#define TINY_STARTUP_PS 64000000000u     /* 64 ms from reset release to the first instruction, section 8.? */
+
+enum tiny_drive { TINY_RELEASED, TINY_PULLED_UP, TINY_LOW, TINY_HIGH };
+
+/* What the tiny does to its four pins. */
+struct tiny_pins {
+    uint8_t out, level, pull; /* bit per pin: driven; high if driven; pull-up on */
+};
+
+struct tiny {
+    struct avr avr; /* first: the core's hooks get it */
+
+    /* --- inputs --- */
+    const struct wire *clock; /* PB1, TPICLK */
+    struct wire lane;         /* PB0, TPIDATA, as driven by the pump chip: 0 low, 1 released to the pull-up */
+    uint64_t clock_seen, lane_seen; /* edges that have been consumed */
+    bool user_level;          /* PB2, if the tiny does not drive it */
+    bool reset_level;         /* PB3 */
+
+    /* --- outputs --- */
+    struct tiny_pins pins, pins_before; /* now, and until pins_ps */
+    uint64_t pins_ps, pins_cycle;       /* when the pins changed last */
+    /* Called at each change of `pins`, with the board time of the change; for LEDs and traces. May be NULL. */
+    void (*changed)(struct tiny *, uint64_t time_ps);
+    void *context; /* the board's own */
+
+    /* --- time: cycle c begins at epoch_ps + (c - epoch_cycle) * period_ps --- */
+    uint64_t epoch_ps, epoch_cycle;
+    uint32_t period_ps;  /* of one CPU cycle */
+    int32_t rc_error;    /* of the oscillator, ppm; positive is faster */
+    uint64_t startup_ps; /* TINY_STARTUP_PS, unless a test wants less */
+    uint64_t start_ps;   /* board time of the first instruction after reset; UINT64_MAX while in reset */
+    uint64_t now_ps;     /* as far as it has been run */
+    uint64_t event;      /* CPU cycle at which a peripheral wants to be looked at */
+
+    /* --- registers --- */
+    uint8_t io[TINY_IO];   /* as last written, for those that need no more */
+    uint64_t ccp_until;    /* protected registers may be written before this cycle */
+};
+
+/* The clock wire must outlive the tiny. 0, or -ENOMEM. Flash is erased. */
+int tiny_init(struct tiny *, const struct wire *clock);
+void tiny_free(struct tiny *);
+/* Put an image into flash as if programmed before power-on. 0, or -EFBIG. */
+int tiny_load(struct tiny *, const uint8_t *image, size_t length);
+/* Power comes up with /RESET low: RAM and registers are random. rc_error: ppm, positive is faster. */
+void tiny_power_on(struct tiny *, uint64_t time_ps, uint64_t seed, int32_t rc_error);
+
+/* Inputs. Times never go back, neither against each other nor against tiny_run. */
+void tiny_reset_pin(struct tiny *, uint64_t time_ps, bool level);
+void tiny_user_pin(struct tiny *, uint64_t time_ps, bool level);
+static inline void tiny_lane_pin(struct tiny *tiny, uint64_t time_ps, bool released)
+{
+    wire_set(&tiny->lane, time_ps, released);
+}
+
+/* Run to a board time; edges up to it must have been pushed. At most WIRE_EDGES edges may be pushed between two calls.*/
+void tiny_run(struct tiny *, uint64_t until_ps);
+
+/* What the tiny does to a pin (0-3) at a board time that it was just run to. */
+enum tiny_drive tiny_pin(const struct tiny *, unsigned pin, uint64_t time_ps);
+/* The lane's level at the time that the tiny was just run to: low if the tiny or the pump chip drives it low. */
+bool tiny_lane(const struct tiny *, uint64_t time_ps);
+#endif
