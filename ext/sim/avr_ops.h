@@ -1,4 +1,4 @@
-/* Between avr_decode.c and avr.c only: what one decoded instruction looks like.
+/* Between the avr*.c only: what one decoded instruction looks like, and memory that is not RAM.
  *
  * Names are those of the AVR Instruction Set Manual (DS40002198); aliases (LSL, TST, BRCS ...) are folded as it says.
  */
@@ -40,5 +40,20 @@ struct avr_op {
 
 /* An instruction may end this far behind the end of flash (two words, and two skipped); OP_WRAP stands there. */
 enum { AVR_GUARD_OPS = 4 };
+
+/* Registers, I/O, mapped flash, and holes. avr->cycle, pc and sreg are up to date. */
+uint8_t avr_read_other(struct avr *, uint16_t address);
+void avr_write_other(struct avr *, uint16_t address, uint8_t value);
+
+static inline bool avr_flash_mapped(const struct avr *avr, uint16_t address)
+{
+    return avr->chip->profile == AVR_RC && (unsigned)(address - 0x4000) < avr->chip->flash_words * 2u;
+}
+
+static inline uint8_t avr_flash_byte(const struct avr *avr, uint16_t address)
+{
+    uint16_t word = avr->flash[address >> 1 & (avr->chip->flash_words - 1)];
+    return address & 1 ? word >> 8 : word & 0xff;
+}
 
 #endif

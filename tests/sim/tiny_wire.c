@@ -1,6 +1,6 @@
 /* Run a tiny's flash image alone: this program plays the pump chip for one lane, plane by plane.
  *
- *     cc -std=gnu11 -O2 -Iext/sim -o tiny_wire tests/sim/tiny_wire.c ext/sim/{avr,avr_decode,attiny10,tiny_*}.c
+ *     cc -std=gnu11 -O2 -Iext/sim -o tiny_wire tests/sim/tiny_wire.c ext/sim/{avr*,attiny10,tiny_*}.c
  *     echo 4500...  | ./tiny_wire image.bin [option value]...
  *
  * image.bin is raw flash (avr-objcopy -O binary). Options:
