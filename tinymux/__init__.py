@@ -1,0 +1,3 @@
+"""Sixteen ATtiny10s behind one USB cable, each with its own Linux network interface."""
+
+from __future__ import annotations

@@ -1,0 +1,100 @@
+"""nginx's configuration: one server in front, all tinies behind it, the smallest request between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+
+# A tiny answers each connection for itself, so they may wait in line at its interface; see network.QUEUE_LENGTH.
+CONNECTIONS_PER_TINY = 32
+
+# Each byte of a request holds the lane for some 40 us, so nothing is sent but "GET / HTTP/1.0" and an empty line:
+# no headers of the client's, none of nginx's own, no body.
+# Connecting takes one round trip of some 10 ms; 4 s leave room for two lost SYNs (sent again after 1 s and 3 s).
+TEMPLATE = """\
+# Written by tinymux for as long as it runs.
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log warn;
+{user}
+events {{
+    worker_connections {connections};
+}}
+
+http {{
+    log_format upstream '$status $upstream_addr';
+    access_log access.log upstream;
+    server_tokens off;
+    client_body_temp_path temp;
+    proxy_temp_path temp;
+    fastcgi_temp_path temp;
+    uwsgi_temp_path temp;
+    scgi_temp_path temp;
+
+    upstream tinies {{
+{servers}
+    }}
+
+    server {{
+        listen {listen};
+        client_max_body_size 1k;
+
+        location = /favicon.ico {{
+            return 204;
+        }}
+
+        location / {{
+            if ($request_method !~ ^(GET|HEAD)$) {{
+                return 405;
+            }}
+            set $args "";
+            rewrite ^ / break;
+            proxy_pass http://tinies;
+            proxy_method GET;
+            proxy_http_version 1.0;
+            proxy_pass_request_headers off;
+            proxy_pass_request_body off;
+            proxy_set_header Host "";
+            proxy_set_header Connection "";
+            proxy_set_header Content-Length "";
+
+            proxy_connect_timeout 4s;
+            proxy_send_timeout 4s;
+            proxy_read_timeout 4s;
+            proxy_next_upstream error timeout invalid_header;
+            proxy_next_upstream_tries 3;
+            proxy_next_upstream_timeout 12s;
+
+            proxy_buffer_size 2k;
+            proxy_buffers 2 2k;
+            proxy_busy_buffers_size 2k;
+            proxy_max_temp_file_size 0;
+            add_header X-Tiny $upstream_addr always;
+        }}
+    }}
+}}
+"""
+
+
+def configuration(tinies: Sequence[IPv4Address], listen: str, user: str | None = None) -> str:
+    """The whole configuration. `user` is who the workers are, to be named only where the master is root."""
+    servers = [
+        f"        server {address}:80 max_conns={CONNECTIONS_PER_TINY} max_fails=3 fail_timeout=5s;"
+        for address in tinies
+    ]
+    return TEMPLATE.format(
+        user=f"user {user} {user};\n" if user else "",
+        # Each request holds one connection to the client and one to a tiny.
+        connections=2 * CONNECTIONS_PER_TINY * len(tinies) + 64,
+        servers="\n".join(servers),
+        listen=listen,
+    )
+
+
+def write(folder: Path, text: str) -> Path:
+    """Put the configuration where nginx looks for it: folder/nginx.conf."""
+    path = folder / "nginx.conf"
+    path.write_text(text, encoding="ascii")
+    return path

@@ -1,0 +1,255 @@
+"""An nginx of our own: started in a private folder on a socket of ours, and ended without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
+
+from tinymux.errors import WebError
+from tinymux.namespace import Namespace
+from tinymux.web.configuration import configuration, write
+
+START_SECONDS = 5.0
+STOP_SECONDS = 5.0
+LOG_BYTES = 8 << 20  # the access log is emptied when it has grown to this
+BACKLOG = 511  # nginx's own default
+
+
+class Listener:
+    """The socket that nginx will accept on, opened in the caller's namespace before anything else is started.
+
+    A port that is taken is thus found at once, port 0 chooses a free one, and tinies in a namespace of their own
+    are still reached from outside it.
+    """
+
+    def __init__(self, where: str) -> None:
+        host, port = _parse(where)
+        family = socket.AF_INET6 if isinstance(host, IPv6Address) else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.bind((str(host), port))
+            self.socket.listen(BACKLOG)
+        except OSError as error:
+            self.socket.close()
+            reason = {
+                errno.EADDRINUSE: f"port {port} is taken on {host}: choose another with --listen {host}:PORT",
+                errno.EADDRNOTAVAIL: f"cannot listen on {host}: this host has no such address",
+                errno.EACCES: f"no permission to listen on port {port}: choose one from 1024 up with --listen",
+            }.get(error.errno or 0, f"cannot listen on {where}: {error.strerror}")
+            raise WebError(reason) from error
+        bound = self.socket.getsockname()[1]
+        self.address = f"[{host}]:{bound}" if family == socket.AF_INET6 else f"{host}:{bound}"
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        return f"http://{self.address}/"
+
+    def close(self) -> None:
+        """Stop listening here; an nginx that has the socket keeps it."""
+        self.socket.close()
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def _parse(where: str) -> tuple[IPv4Address | IPv6Address, int]:
+    """127.0.0.1:8080, [::1]:8080 or just 8080, which means this host only."""
+    host, _, port = where.rpartition(":")
+    try:
+        number = int(port) if port.isascii() and port.isdigit() else -1
+        if not 0 <= number <= 65535:
+            raise ValueError
+        return ip_address(host.removeprefix("[").removesuffix("]") or "127.0.0.1"), number
+    except ValueError:
+        raise WebError(f"cannot listen on {where!r}: write it as 127.0.0.1:8080") from None
+
+
+class Nginx:
+    """nginx in front of the tinies, in their namespace, with everything it writes in one folder of its own."""
+
+    def __init__(self, listener: Listener, tinies: Sequence[IPv4Address], namespace: Namespace) -> None:
+        self.program = _program()
+        self._listener, self._namespace = listener, namespace
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_position = 0
+        self._requests: Counter[str] = Counter()
+        self._account = _account()
+        self.folder = Path(tempfile.mkdtemp(prefix="tinymux-"))  # mode 0700
+        try:
+            self._configure(tinies)
+            self._test()
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _configure(self, tinies: Sequence[IPv4Address]) -> None:
+        user = "root" if os.geteuid() == 0 and not self._account else None
+        path = write(self.folder, configuration(tinies, self._listener.address, user))
+        if self._account:
+            for owned in (path, self.folder):
+                os.chown(owned, self._account.pw_uid, self._account.pw_gid)
+
+    def _command(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Run nginx as nobody in particular where we are root: it has its socket already and needs no rights."""
+        command = [self.program, "-p", f"{self.folder}/", "-c", "nginx.conf", "-e", "error.log", *arguments]
+        setpriv = shutil.which("setpriv")
+        if setpriv:
+            # Should this process be killed, nginx goes as well.
+            command = [setpriv, "--no-new-privs", "--pdeathsig", "TERM", "--", *command]
+        identity: dict[str, Any] = {}
+        if self._account:
+            identity = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+        fd = self._listener.socket.fileno()
+        with self._namespace.inside():
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE if "-t" in arguments else subprocess.DEVNULL,
+                cwd=self.folder,
+                # How nginx hands its sockets to its successor (nginx.org/en/docs/control.html): it takes ours.
+                env={"PATH": os.environ.get("PATH", os.defpath), "NGINX": f"{fd};"},
+                pass_fds=[fd],
+                start_new_session=True,  # Ctrl-C is for us alone
+                **identity,
+            )
+
+    def _test(self) -> None:
+        process = self._command("-t", "-q")
+        try:
+            _, errors = process.communicate(timeout=START_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.communicate()
+            raise WebError("nginx does not finish testing its configuration") from error
+        if process.returncode:
+            reason = errors.decode(errors="replace").strip().splitlines()
+            raise WebError(f"nginx refuses its configuration: {reason[0] if reason else self._last_error()}")
+
+    def _start(self) -> None:
+        (self.folder / "nginx.pid").unlink(missing_ok=True)  # -t writes one
+        self._process = self._command()
+        end = time.monotonic() + START_SECONDS
+        while not (self.folder / "nginx.pid").exists():
+            self.check()
+            if time.monotonic() > end:
+                raise WebError(f"nginx does not start: {self._last_error()}")
+            time.sleep(0.01)
+
+    def _last_error(self) -> str:
+        try:
+            lines = (self.folder / "error.log").read_text(errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return lines[-1] if lines else "it says nothing"
+
+    def check(self) -> None:
+        """Raise WebError if nginx has ended."""
+        if self._process and self._process.poll() is not None:
+            raise WebError(f"nginx has ended: {self._last_error()}")
+
+    def reload(self, tinies: Sequence[IPv4Address]) -> None:
+        """Serve from other tinies from now on; requests under way are finished as they began."""
+        self.check()
+        self._configure(tinies)
+        self._test_and_keep_pid()
+        if self._process:
+            self._process.send_signal(signal.SIGHUP)
+
+    def _test_and_keep_pid(self) -> None:
+        pid = (self.folder / "nginx.pid").read_bytes()
+        try:
+            self._test()
+        finally:
+            (self.folder / "nginx.pid").write_bytes(pid)
+
+    def requests(self) -> Counter[str]:
+        """Answers given so far, by tiny's address and status: "10.16.0.16 200"."""
+        path = self.folder / "access.log"
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as log:
+            log.seek(self._log_position)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break  # nginx is writing it
+                self._log_position += len(line)
+                self._count(line.decode("ascii", errors="replace"))
+            if self._log_position > LOG_BYTES:
+                os.truncate(path, 0)
+                self._log_position = 0
+        return self._requests.copy()
+
+    def _count(self, line: str) -> None:
+        """One line of the access log. Each tiny that was tried is named; the status is the last one's answer."""
+        status, _, tried = line.strip().partition(" ")
+        *failed, last = tried.split(", ")
+        for address in failed:
+            self._requests[f"{address.removesuffix(':80')} retried"] += 1
+        if last and last != "-":
+            self._requests[f"{last.removesuffix(':80')} {status}"] += 1
+
+    def stop(self) -> None:
+        """End nginx and remove its folder. Again is harmless."""
+        process, self._process = self._process, None
+        if process:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # master and workers: it leads its session
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Nginx:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()
+
+
+def _program() -> str:
+    """Debian keeps nginx where a user's PATH may not look."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/sbin")
+    if not program:
+        raise WebError("nginx is missing: 'apt install nginx-light' as root, or go without it: --no-web")
+    return program
+
+
+def _account() -> pwd.struct_passwd | None:
+    """Whom nginx should run as: not root, where we are root and may be another."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("www-data", "nobody"):
+        with contextlib.suppress(KeyError):
+            account = pwd.getpwnam(name)
+            if _mapped(account.pw_uid, "uid") and _mapped(account.pw_gid, "gid"):
+                return account
+    return None
+
+
+def _mapped(number: int, kind: str) -> bool:
+    """Whether a user namespace, the first one included, knows this user or group (user_namespaces(7))."""
+    for line in Path(f"/proc/self/{kind}_map").read_text().splitlines():
+        first, _, count = map(int, line.split())
+        if first <= number < first + count:
+            return True
+    return False
