@@ -1,0 +1,93 @@
+/* Bytes on a lane as planes, a word at a time: a start bit 0, eight data bits, LSB first, then idle planes, 1.
+ *
+ * Bit 0 of a word is the plane that comes first. A tiny needs some idle planes after each byte (`gap`); from a tiny
+ * the next start bit may come at the ninth plane after the last one: there is no stop bit.
+ */
+#ifndef TINYMUX_BITS_H
+#define TINYMUX_BITS_H
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BITS_PER_BYTE 9 /* start bit and data */
+#define BITS_MOST 48    /* planes at once that all functions here can do */
+
+static inline uint64_t bits_mask(unsigned n) /* n < 64 */
+{
+    return (UINT64_C(1) << n) - 1;
+}
+
+/* A byte stream on its way out. */
+struct bits_out {
+    const uint8_t *at, *end; /* bytes that are not yet in `word` */
+    uint64_t word;           /* planes that are, the next one in bit 0, zeros above them */
+    unsigned have;           /* how many */
+};
+
+static inline void bits_start(struct bits_out *out, const uint8_t *bytes, const uint8_t *end)
+{
+    *out = (struct bits_out){ .at = bytes, .end = end };
+}
+
+static inline bool bits_done(const struct bits_out *out)
+{
+    return out->at == out->end && out->have == 0;
+}
+
+/* The next n planes. Of these *made carry the stream; the rest, past its end, are idle. The last byte has no gap: its
+ * answer may follow at once. */
+static inline uint64_t bits_take(struct bits_out *out, unsigned gap, unsigned n, unsigned *made)
+{
+    assert(n <= BITS_MOST && gap <= 7);
+    while (out->have < n && out->at < out->end) {
+        uint64_t slot = ((uint64_t)*out->at++ << 1) | (bits_mask(gap) << BITS_PER_BYTE);
+        out->word |= slot << out->have;
+        out->have += BITS_PER_BYTE + gap;
+        if (out->at == out->end)
+            out->have -= gap;
+    }
+    *made = out->have < n ? out->have : n;
+    uint64_t planes = (out->word | ~bits_mask(out->have)) & bits_mask(n);
+    out->word >>= n;
+    out->have -= *made;
+    return planes;
+}
+
+/* Planes as they come in. */
+struct bits_in {
+    uint64_t word; /* planes of a byte that is not complete, its start bit in bit 0 */
+    uint8_t have;  /* how many, at most 8 */
+    uint32_t idle; /* planes since the last byte ended, 0 within one */
+};
+
+/* Take in n planes; the bytes that they complete, at most n / 9 + 1, are stored. Their number. */
+static inline unsigned bits_receive(struct bits_in *in, uint64_t planes, unsigned n, uint8_t *bytes)
+{
+    assert(n <= BITS_MOST && in->have < BITS_PER_BYTE);
+    uint64_t word = in->word | planes << in->have;
+    unsigned have = in->have + n, count = 0;
+    bool idle = !in->have;
+    for (;;) {
+        uint64_t low = ~word & bits_mask(have);
+        if (!low) { /* nothing but idle planes are left */
+            in->idle = count || !idle ? have : in->idle + have;
+            in->word = 0;
+            in->have = 0;
+            return count;
+        }
+        unsigned start = (unsigned)__builtin_ctzll(low);
+        word >>= start;
+        have -= start;
+        if (have < BITS_PER_BYTE) {
+            in->idle = 0;
+            in->word = word & bits_mask(have);
+            in->have = (uint8_t)have;
+            return count;
+        }
+        bytes[count++] = (uint8_t)(word >> 1);
+        word >>= BITS_PER_BYTE;
+        have -= BITS_PER_BYTE;
+    }
+}
+
+#endif

@@ -1,0 +1,80 @@
+/* Sixteen lanes over one transport: builds OUT packets of planes, takes the IN packets that answer them in order.
+ *
+ * The clock stands, and nothing is asked of the USB, while no lane has anything to say. While it runs, as few packets
+ * are under way as keep the pump busy (options.depth), because what a lane hears can change only what is not yet built.
+ * A sampled plane is the level before the plane of the same number is driven: it echoes the one before.
+ */
+#ifndef TINYMUX_BOARD_LINK_H
+#define TINYMUX_BOARD_LINK_H
+#include "lane.h"
+#include "protocol.h"
+#include "transport.h"
+#include "wiring.h"
+
+/* What the owner of a link does for it, called from board_link_run. */
+struct link_client {
+    /* The next packet for a lane: its length, or a negative errno for none (board_link_wake tells of the next). */
+    int (*take)(void *context, unsigned lane, uint8_t *packet, unsigned size);
+    /* A good packet from a lane. 0, or a negative errno: not taken. It may call board_link_wake. */
+    int (*give)(void *context, unsigned lane, const uint8_t *packet, unsigned length);
+    void (*news)(void *context, unsigned lane, enum lane_news);
+};
+
+/* One OUT packet that is not answered yet. `sent` and `driven` stand for its driving lanes only. */
+struct link_run {
+    uint8_t opcode, planes;
+    uint16_t driving;
+    uint64_t sent[LANES], driven[LANES]; /* one plane late, as they are sampled */
+};
+
+enum { LINK_RUNS = 64 }; /* more than any depth */
+
+struct board_link {
+    struct transport *transport;
+    const struct link_client *client;
+    void *context;
+    struct options options;
+    struct board_counters counters;
+    int error;         /* why the board is gone, 0 while it is there */
+    uint64_t built;    /* planes scheduled since the start */
+    uint64_t heard;    /* of these, planes that have come back */
+    uint16_t open;     /* lanes whose tiny runs or starts */
+    uint16_t starting; /* of these, those that are not ready yet */
+    uint16_t waiting;  /* lanes for which `take` may have a packet */
+    uint16_t busy;     /* lanes that need the clock */
+    uint16_t stuck;    /* lanes that have nothing to say that makes sense */
+    uint16_t last_sent, last_driven; /* the plane before the next one to be built */
+    uint64_t ready_ns[LANES];        /* board time at which a starting lane is ready */
+    uint64_t scan_ns;                /* monotonic time of the next look for tinies that talk unasked */
+    unsigned first, under_way;       /* in `runs` */
+    struct link_run runs[LINK_RUNS];
+    struct lane lanes[LANES];
+};
+
+/* Check the board's protocol version and hold all tinies in reset. The link is zeroed memory with options set. 0;
+ * -EPROTO: another protocol; or what the transport says. */
+int board_link_open(struct board_link *, struct transport *, const struct link_client *, void *context);
+
+/* Let a tiny run; after options.startup_ms its lane takes packets. Where it runs already it is reset. 0 or the
+ * transport's error. */
+int board_link_start_lane(struct board_link *, unsigned lane);
+/* Hold a tiny in reset. */
+int board_link_stop_lane(struct board_link *, unsigned lane);
+
+/* `take` has a packet for the lane. */
+static inline void board_link_wake(struct board_link *link, unsigned lane)
+{
+    link->waiting |= (uint16_t)(1u << lane);
+}
+
+/* Do what can be done now. `now_ns` is CLOCK_MONOTONIC. IN packets handled, or -ENODEV: the board is gone. */
+int board_link_run(struct board_link *, uint64_t now_ns);
+
+/* When board_link_run wants to be called again, CLOCK_MONOTONIC ns; 0: at once; UINT64_MAX: when the transport's fd is
+ * readable, or after board_link_wake. */
+uint64_t board_link_deadline(struct board_link *);
+
+/* Nothing is under way and nothing waits: the clock stands. */
+bool board_link_rests(const struct board_link *);
+
+#endif

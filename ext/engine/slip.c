@@ -1,0 +1,148 @@
+/* SLIP frames and the streaming decoder, over the kernels that fit the CPU. */
+#include "slip_kernels.h"
+#include <errno.h>
+#include <string.h>
+
+size_t slip_escape_bytes(uint8_t *out, const uint8_t *in, size_t n)
+{
+    uint8_t *start = out;
+    for (const uint8_t *end = in + n; in < end; in++) {
+        if (*in == SLIP_END || *in == SLIP_ESC) {
+            *out++ = SLIP_ESC;
+            *out++ = *in == SLIP_END ? SLIP_ESC_END : SLIP_ESC_ESC;
+        } else {
+            *out++ = *in;
+        }
+    }
+    return (size_t)(out - start);
+}
+
+size_t slip_unescape_bytes(uint8_t *out, const uint8_t *in, size_t n, size_t *made)
+{
+    uint8_t *start = out;
+    size_t i = 0;
+    for (; i < n && in[i] != SLIP_END; i++) {
+        if (in[i] != SLIP_ESC) {
+            *out++ = in[i];
+            continue;
+        }
+        if (i + 1 == n || (in[i + 1] != SLIP_ESC_END && in[i + 1] != SLIP_ESC_ESC))
+            break;
+        *out++ = in[++i] == SLIP_ESC_END ? SLIP_END : SLIP_ESC;
+    }
+    *made = (size_t)(out - start);
+    return i;
+}
+
+static bool always(void)
+{
+    return true;
+}
+
+const struct slip_kernels slip_portable = { "portable", always, slip_escape_bytes, slip_unescape_bytes };
+
+static const struct slip_kernels *const all[] = {
+#ifdef __x86_64__
+    &slip_vbmi2, &slip_avx2, &slip_sse2,
+#endif
+    &slip_portable,
+};
+enum { PATHS = sizeof all / sizeof *all };
+
+static const char *paths[PATHS + 1];
+static const struct slip_kernels *best = &slip_portable;
+
+__attribute__((constructor)) static void choose(void)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < PATHS; i++)
+        if (all[i]->supported())
+            paths[count++] = all[i]->name;
+    slip_use(paths[0]);
+}
+
+const char *const *slip_paths(void)
+{
+    return paths;
+}
+
+int slip_use(const char *path)
+{
+    for (unsigned i = 0; i < PATHS; i++)
+        if (!strcmp(all[i]->name, path) && all[i]->supported()) {
+            best = all[i];
+            return 0;
+        }
+    return -ENOENT;
+}
+
+size_t slip_encode(uint8_t *frame, const uint8_t *packet, size_t length)
+{
+    frame[0] = SLIP_END;
+    size_t made = best->escape(frame + 1, packet, length);
+    frame[1 + made] = SLIP_END;
+    return made + 2;
+}
+
+/* The byte after an ESC, which is not END. */
+static void escaped(struct slip_decoder *decoder, uint8_t byte)
+{
+    decoder->escape = false;
+    if (byte != SLIP_ESC_END && byte != SLIP_ESC_ESC)
+        decoder->wrong = SLIP_GARBLED;
+    else if (decoder->length == decoder->capacity)
+        decoder->wrong = SLIP_OVERSIZE;
+    else
+        decoder->packet[decoder->length++] = byte == SLIP_ESC_END ? SLIP_END : SLIP_ESC;
+}
+
+/* An END. */
+static enum slip_event finish(struct slip_decoder *decoder)
+{
+    enum slip_event event = decoder->wrong;
+    if (decoder->escape) /* ESC, END: the frame is cut off */
+        event = SLIP_GARBLED;
+    else if (event == SLIP_MORE && decoder->length)
+        event = SLIP_PACKET;
+    decoder->escape = false;
+    decoder->wrong = SLIP_MORE;
+    decoder->complete = event == SLIP_PACKET;
+    if (!decoder->complete)
+        decoder->length = 0;
+    return event;
+}
+
+size_t slip_decode(struct slip_decoder *decoder, const uint8_t *bytes, size_t length, enum slip_event *event)
+{
+    size_t i = 0;
+    *event = SLIP_MORE;
+    if (decoder->complete) {
+        decoder->complete = false;
+        decoder->length = 0;
+    }
+    while (i < length) {
+        if (bytes[i] == SLIP_END) {
+            i++;
+            if ((*event = finish(decoder)) != SLIP_MORE)
+                break;
+        } else if (decoder->wrong) { /* nothing but the END matters */
+            const uint8_t *end = memchr(bytes + i, SLIP_END, length - i);
+            i = end ? (size_t)(end - bytes) : length;
+            decoder->escape = false;
+        } else if (decoder->escape) {
+            escaped(decoder, bytes[i++]);
+        } else {
+            size_t room = decoder->capacity - decoder->length, made;
+            size_t n = length - i < room ? length - i : room;
+            i += best->unescape(decoder->packet + decoder->length, bytes + i, n, &made);
+            decoder->length += made;
+            if (i < length && bytes[i] == SLIP_ESC) {
+                decoder->escape = true;
+                i++;
+            } else if (i < length && bytes[i] != SLIP_END && decoder->length == decoder->capacity) {
+                decoder->wrong = SLIP_OVERSIZE;
+            }
+        }
+    }
+    return i;
+}
