@@ -341,9 +341,14 @@ void board_usb_resume(struct board *b)
 
 int board_usb_control(struct board *b, const uint8_t setup[8], uint8_t *data, unsigned length)
 {
+    return board_usb_control_within(b, setup, data, length, CONTROL_TIMEOUT_PS);
+}
+
+int board_usb_control_within(struct board *b, const uint8_t setup[8], uint8_t *data, unsigned length, uint64_t ps)
+{
     if (!board_usb_attached(b) || b->host.state != USB_RUNNING)
         return -ENODEV;
-    uint64_t until = b->now + CONTROL_TIMEOUT_PS;
+    uint64_t until = b->now + ps;
     usb_host_control(&b->host, b->now, setup, data, length);
     while (b->host.control.stage != STAGE_NONE) {
         if (b->now >= until || !board_usb_attached(b)) {

@@ -63,6 +63,8 @@ void board_usb_resume(struct board *);
  * -EPROTO no answer, -EOVERFLOW too much data, -ENODEV not attached. `data` is read or filled by the direction in
  * setup[0]. */
 int board_usb_control(struct board *, const uint8_t setup[8], uint8_t *data, unsigned length);
+/* The same with another limit on its board time. */
+int board_usb_control_within(struct board *, const uint8_t setup[8], uint8_t *data, unsigned length, uint64_t ps);
 /* Queue one packet for a bulk OUT endpoint (length 0 is a ZLP). -EAGAIN: 64 packets wait already. -EPIPE: halted. */
 int board_usb_out(struct board *, uint8_t endpoint, const uint8_t *packet, unsigned length);
 unsigned board_usb_out_waiting(const struct board *, uint8_t endpoint);

@@ -1,0 +1,63 @@
+from collections.abc import Sequence
+from typing import NamedTuple
+
+class TinyState(NamedTuple):
+    pc: int
+    registers: bytes
+    sreg: int
+    sp: int
+    ram: bytes
+    flash: bytes
+    cycles: int
+    illegal: int
+    in_reset: bool
+    lane: str
+    user: str
+
+class PumpState(NamedTuple):
+    pc: int
+    cycles: int
+    illegal: int
+    unknown: int
+    misuse: int
+    resets: int
+
+class Board:
+    def __init__(
+        self,
+        pump: bytes,
+        tinies: Sequence[bytes | None] = (),
+        *,
+        seed: int = 0,
+        rc_error: int | Sequence[int] = 0,
+        lane_noise: float = 0.0,
+        byte_loss: float = 0.0,
+        serial: bytes = b"SIMULATED0",
+        paced: bool = False,
+        host_latency_us: int = 125,
+        depth: int = 8,
+        rise_ns: int = 500,
+        connect: bool = True,
+    ) -> None: ...
+    @property
+    def time(self) -> float: ...
+    def run(self, seconds: float) -> bool: ...
+    def power_cycle(self) -> None: ...
+    @property
+    def transport(self) -> object: ...
+    @property
+    def arrears(self) -> float: ...
+    def enumerate(self) -> None: ...
+    def usb(self, what: str) -> None: ...
+    @property
+    def attached(self) -> bool: ...
+    def control(
+        self, request_type: int, request: int, value: int = 0, index: int = 0, data: bytes | int = 0
+    ) -> bytes: ...
+    def usb_out(self, endpoint: int, packet: bytes) -> bool: ...
+    def usb_out_waiting(self, endpoint: int) -> int: ...
+    def usb_credit(self, endpoint: int, packets: int) -> None: ...
+    def usb_in(self, endpoint: int) -> bytes | None: ...
+    def tiny(self, lane: int) -> TinyState: ...
+    @property
+    def pump(self) -> PumpState: ...
