@@ -1,24 +1,58 @@
-/* The ATtiny10: its clock, its reset, and who answers to which register. */
+/* The ATtiny10: who answers to which register, interrupts, sleep, reset, and running from one event to the next. */
 #include "tiny_parts.h"
 #include <errno.h>
 #include <string.h>
 
-static void clock_update(struct tiny *tiny, uint64_t cycle)
+/* --- events --- */
+
+void tiny_due(struct tiny *tiny, enum tiny_part part, uint64_t cycle)
 {
-    /* From `cycle` on. OSCCAL: 0x00 is half, 0xff twice the calibrated frequency at 0x80, near enough (figure 17-?). */
-    uint64_t start = tiny_ps(tiny, cycle);
-    int64_t period = (int64_t)TINY_PERIOD_PS * 1000000 / (1000000 + tiny->rc_error);
-    tiny->epoch_ps = start;
-    tiny->epoch_cycle = cycle;
-    tiny->period_ps = (uint32_t)period << tiny->io[CLKPSR];
+    tiny->due[part] = cycle;
+    tiny->event = UINT64_MAX;
+    for (unsigned i = 0; i < PARTS; i++)
+        if (tiny->due[i] < tiny->event)
+            tiny->event = tiny->due[i];
+    if (tiny->event < tiny->avr.stop)
+        tiny->avr.stop = tiny->event;
 }
+
+void tiny_flag(struct tiny *tiny, enum tiny_register flags, uint8_t bits)
+{
+    tiny->io[flags] |= bits;
+    tiny->avr.irq = true;
+}
+
+static void events(struct tiny *tiny)
+{
+    uint64_t cycle = tiny->avr.cycle;
+    if (tiny->due[PART_PINS] <= cycle)
+        pinint_due(tiny);
+    if (tiny->due[PART_TIMER] <= cycle)
+        timer_due(tiny);
+    if (tiny->due[PART_ADC] <= cycle)
+        analog_due(tiny);
+    if (tiny->due[PART_CCP] <= cycle) { /* interrupts have waited for the protected write */
+        tiny_due(tiny, PART_CCP, UINT64_MAX);
+        tiny->avr.irq = true;
+    }
+    if (tiny->due[PART_WATCHDOG] <= cycle) /* last: it may reset */
+        watchdog_due(tiny);
+}
+
+/* --- hooks of the core --- */
 
 static uint8_t io_read(struct avr *avr, uint16_t address)
 {
     struct tiny *tiny = tiny_of(avr);
     if (address == PINB)
         return ports_read_pins(tiny);
-    return address < TINY_IO ? tiny->io[address] : 0;
+    if (address >= TINY_IO)
+        return nvm_read(tiny, address, tiny_ps(tiny, avr->cycle));
+    if (address >= ICR0L && address <= GTCCR)
+        return timer_read(tiny, address);
+    if (address == ACSR || address == VLMCSR)
+        return analog_read(tiny, address);
+    return tiny->io[address];
 }
 
 static void io_write(struct avr *avr, uint16_t address, uint8_t value)
@@ -27,46 +61,102 @@ static void io_write(struct avr *avr, uint16_t address, uint8_t value)
     switch (address) {
     case PINB: /* writing ones toggles PORTB, section 10.2.2 */
         tiny->io[PORTB] ^= value & 15;
-        ports_update(tiny, tiny_ps(tiny, avr->cycle + 1));
+        ports_update(tiny, avr->cycle + 1);
         break;
     case DDRB:
     case PORTB:
     case PUEB:
         tiny->io[address] = value & 15;
-        ports_update(tiny, tiny_ps(tiny, avr->cycle + 1));
+        ports_update(tiny, avr->cycle + 1);
         break;
-    case CCP: /* section 4.7.1: within four instruction cycles */
-        if (value == 0xd8)
-            tiny->ccp_until = avr->cycle + 5;
-        break;
+    case PCIFR:
+    case EIFR: tiny->io[address] &= ~value; break; /* flags are cleared by ones */
+    case PCMSK:
+    case DIDR0: tiny->io[address] = value & 15; break;
+    case EICRA:
+    case PORTCR:
+    case ADMUX: tiny->io[address] = value & 3; break;
+    case PCICR:
+    case EIMSK: tiny->io[address] = value & 1; break;
+    case ADCSRB: tiny->io[address] = value & 7; break;
+    case SMCR: tiny->io[address] = value & 15; break;
+    case RSTFLR: tiny->io[address] &= value; break;
+    case ADCSRA:
+    case ACSR:
+    case VLMCSR: analog_write(tiny, address, value); break;
+    case WDTCSR: watchdog_write(tiny, value); break;
+    case CCP:
     case CLKPSR:
-        if (avr->cycle < tiny->ccp_until) {
-            tiny->io[CLKPSR] = (value & 15) > 8 ? 8 : value & 15;
-            clock_update(tiny, avr->cycle + 1);
-            avr->stop = avr->cycle; /* the board's time means another cycle now */
-        }
-        break;
+    case CLKMSR:
+    case OSCCAL: clock_write(tiny, address, value); break;
+    case PRR: timer_write(tiny, address, value); break;
     default:
-        if (address < TINY_IO)
-            tiny->io[address] = value;
+        if (address >= ICR0L && address <= GTCCR)
+            timer_write(tiny, address, value);
+    }
+    if (address >= PCMSK && address <= EICRA) {
+        pinint_update(tiny);
+        avr->irq = true;
     }
 }
 
 static uint64_t io_steady(struct avr *avr, uint16_t address)
 {
-    return address == PINB ? ports_steady(tiny_of(avr)) : avr->cycle;
+    struct tiny *tiny = tiny_of(avr);
+    if (address == PINB)
+        return ports_steady(tiny);
+    if (address == TIFR0)
+        return timer_steady(tiny);
+    if (address >= ICR0L && address <= TCNT0H)
+        return avr->cycle; /* counts, and reading moves TEMP */
+    return UINT64_MAX;     /* others change by the program or by events, where the core is stopped */
 }
+
+/* By vector: where the flag is and what enables it. */
+static const struct { uint8_t flags, flag, enables, enable; } interrupts[] = {
+    [VECTOR_INT0] = { EIFR, 1, EIMSK, 1 },
+    [VECTOR_PCINT0] = { PCIFR, 1, PCICR, 1 },
+    [VECTOR_CAPTURE] = { TIFR0, ICF0, TIMSK0, ICF0 },
+    [VECTOR_OVERFLOW] = { TIFR0, TOV0, TIMSK0, TOV0 },
+    [VECTOR_COMPARE_A] = { TIFR0, OCF0A, TIMSK0, OCF0A },
+    [VECTOR_COMPARE_B] = { TIFR0, OCF0B, TIMSK0, OCF0B },
+    [VECTOR_COMPARATOR] = { ACSR, 0x10, ACSR, 0x08 },
+    [VECTOR_WATCHDOG] = { WDTCSR, WDIF, WDTCSR, WDIE },
+    [VECTOR_VLM] = { VLMCSR, 0x80, VLMCSR, 0x40 },
+    [VECTOR_ADC] = { ADCSRA, 0x10, ADCSRA, 0x08 },
+};
 
 static int io_vector(struct avr *avr)
 {
-    (void)avr;
+    struct tiny *tiny = tiny_of(avr);
+    if (avr->cycle < tiny->ccp_until)
+        return -1;
+    for (unsigned i = 1; i < sizeof interrupts / sizeof *interrupts; i++)
+        if (tiny->io[interrupts[i].flags] & interrupts[i].flag && tiny->io[interrupts[i].enables] & interrupts[i].enable)
+            return i;
     return -1;
 }
 
 static void io_taken(struct avr *avr, int vector)
 {
-    (void)avr;
-    (void)vector;
+    struct tiny *tiny = tiny_of(avr);
+    tiny->io[interrupts[vector].flags] &= ~interrupts[vector].flag;
+    if (vector == VECTOR_WATCHDOG && tiny->io[WDTCSR] & WDE)
+        tiny->io[WDTCSR] &= ~WDIE; /* the next time-out resets, section 8.5.1 */
+    if (vector == VECTOR_INT0)
+        pinint_update(tiny); /* a level that lasts asks again */
+    timer_freeze(tiny, false);
+}
+
+static void io_special(struct avr *avr, int what)
+{
+    struct tiny *tiny = tiny_of(avr);
+    if (what == AVR_WDR) {
+        watchdog_start(tiny, tiny_ps(tiny, avr->cycle));
+    } else if (what == AVR_SLEEP && tiny->io[SMCR] & 1) {
+        avr->asleep = true;
+        timer_freeze(tiny, tiny->io[SMCR] & 0x0e); /* in all modes but idle, table 7-1 */
+    }
 }
 
 static const struct avr_chip chip = {
@@ -81,12 +171,16 @@ static const struct avr_chip chip = {
     .steady = io_steady,
     .vector = io_vector,
     .taken = io_taken,
+    .special = io_special,
 };
+
+/* --- life --- */
 
 int tiny_init(struct tiny *tiny, const struct wire *clock)
 {
-    *tiny = (struct tiny){ .clock = clock, .lane.first = true, .startup_ps = TINY_STARTUP_PS, .start_ps = UINT64_MAX };
-    tiny->period_ps = TINY_PERIOD_PS;
+    *tiny = (struct tiny){ .clock = clock, .lane.first = true, .startup_ps = TINY_STARTUP_PS, .start_ps = UINT64_MAX,
+                           .vcc_mv = 5000, .period_ps = TINY_PERIOD_PS };
+    nvm_init(tiny);
     return avr_init(&tiny->avr, &chip);
 }
 
@@ -99,6 +193,7 @@ int tiny_load(struct tiny *tiny, const uint8_t *image, size_t length)
 {
     if (length > TINY_FLASH)
         return -EFBIG;
+    memset(tiny->avr.flash, 0xff, TINY_FLASH);
     for (size_t i = 0; i < length; i++) {
         unsigned shift = i % 2 * 8;
         tiny->avr.flash[i / 2] = (tiny->avr.flash[i / 2] & ~(0xff << shift)) | image[i] << shift;
@@ -107,14 +202,33 @@ int tiny_load(struct tiny *tiny, const uint8_t *image, size_t length)
     return 0;
 }
 
-static void registers_reset(struct tiny *tiny)
+/* A reset from whatever cause: registers to their initial values, pins released. */
+static void reset(struct tiny *tiny, uint64_t time_ps, uint8_t cause)
 {
+    uint8_t flags = tiny->io[RSTFLR] | cause;
+    tiny->running = false;
     avr_reset(&tiny->avr);
     memset(tiny->io, 0, sizeof tiny->io);
-    tiny->io[CLKPSR] = 3; /* 8 MHz / 8, section 6.4.2 */
-    tiny->io[OSCCAL] = 0x80;
-    tiny->ccp_until = 0;
-    ports_reset(tiny);
+    tiny->io[RSTFLR] = flags;
+    for (unsigned i = 0; i < PARTS; i++)
+        tiny->due[i] = UINT64_MAX;
+    tiny->event = UINT64_MAX;
+    clock_reset(tiny);
+    timer_reset(tiny);
+    watchdog_reset(tiny);
+    tpi_reset(tiny);
+    ports_release(tiny, time_ps, (struct tiny_pins){ 0 });
+}
+
+void tiny_restart(struct tiny *tiny, uint64_t time_ps, uint8_t cause)
+{
+    reset(tiny, time_ps, cause);
+    tiny->start_ps = time_ps + tiny->startup_ps;
+}
+
+static bool reset_disabled(const struct tiny *tiny)
+{
+    return !(tiny->nvm.config & RSTDISBL);
 }
 
 void tiny_power_on(struct tiny *tiny, uint64_t time_ps, uint64_t seed, int32_t rc_error)
@@ -132,9 +246,9 @@ void tiny_power_on(struct tiny *tiny, uint64_t time_ps, uint64_t seed, int32_t r
     tiny->rc_error = rc_error;
     tiny->now_ps = time_ps;
     tiny->reset_level = false;
-    tiny->start_ps = UINT64_MAX;
-    registers_reset(tiny);
-    ports_update(tiny, time_ps);
+    tiny->io[RSTFLR] = 0;
+    reset(tiny, time_ps, PORF);
+    tiny->start_ps = reset_disabled(tiny) ? time_ps + tiny->startup_ps : UINT64_MAX;
 }
 
 void tiny_reset_pin(struct tiny *tiny, uint64_t time_ps, bool level)
@@ -143,36 +257,57 @@ void tiny_reset_pin(struct tiny *tiny, uint64_t time_ps, bool level)
     if (level == tiny->reset_level)
         return;
     tiny->reset_level = level;
-    if (level) {
-        tiny->start_ps = time_ps + tiny->startup_ps;
-    } else {
-        tiny->start_ps = UINT64_MAX;
-        registers_reset(tiny);
-    }
-    ports_update(tiny, time_ps);
+    if (reset_disabled(tiny))
+        return;
+    reset(tiny, time_ps, level ? 0 : EXTRF);
+    tiny->start_ps = level ? time_ps + tiny->startup_ps : UINT64_MAX;
 }
 
 void tiny_user_pin(struct tiny *tiny, uint64_t time_ps, bool level)
 {
     tiny_run(tiny, time_ps);
     tiny->user_level = level;
+    if (tiny->running)
+        pinint_update(tiny);
+}
+
+/* In reset, starting up, or without a clock: edges pass by. */
+static void wait(struct tiny *tiny, uint64_t until_ps)
+{
+    if (tiny->start_ps == UINT64_MAX)
+        tpi_run(tiny, until_ps);
+    tiny->clock_seen = wire_seen(tiny->clock, tiny->clock_seen, until_ps);
+    tiny->lane_seen = wire_seen(&tiny->lane, tiny->lane_seen, until_ps);
 }
 
 void tiny_run(struct tiny *tiny, uint64_t until_ps)
 {
-    if (tiny->start_ps > until_ps) { /* in reset, or starting up */
-        tiny->clock_seen = wire_seen(tiny->clock, tiny->clock_seen, until_ps);
-        tiny->lane_seen = wire_seen(&tiny->lane, tiny->lane_seen, until_ps);
-        tiny->now_ps = until_ps;
-        return;
-    }
-    if (tiny->now_ps < tiny->start_ps) { /* the first instruction */
-        tiny->epoch_ps = tiny->start_ps;
-        tiny->epoch_cycle = tiny->avr.cycle;
-        clock_update(tiny, tiny->avr.cycle);
+    uint64_t cycle;
+    for (;;) {
+        if (tiny->start_ps > until_ps) {
+            wait(tiny, until_ps);
+            break;
+        }
+        if (!tiny->running) {
+            tiny->running = true;
+            wait(tiny, tiny->start_ps);
+            clock_start(tiny, tiny->start_ps);
+            watchdog_start(tiny, tiny->start_ps);
+        }
+        if (tiny->stopped) { /* only the watchdog gets it out of this */
+            if (tiny->watchdog_ps <= until_ps) {
+                watchdog_due(tiny);
+                continue;
+            }
+            wait(tiny, until_ps);
+            break;
+        }
+        if (tiny->avr.cycle >= tiny->event)
+            events(tiny);
+        else if (tiny->avr.cycle < (cycle = tiny_cycle(tiny, until_ps)))
+            avr_run(&tiny->avr, cycle < tiny->event ? cycle : tiny->event);
+        else
+            break;
     }
     tiny->now_ps = until_ps;
-    uint64_t cycle;
-    while (tiny->avr.cycle < (cycle = tiny_cycle(tiny, until_ps)))
-        avr_run(&tiny->avr, cycle);
 }

@@ -2,6 +2,9 @@
  *
  * A tiny runs lazily: the board pushes edges of the clock (one wire for all tinies) and of the tiny's lane with their
  * board time, and calls tiny_run when it wants to know what the tiny drives. Board time is picoseconds.
+ *
+ * Not modelled: the external clock (CLKMSR = 2: the tiny stops until reset), CKOUT, break-before-make, the input
+ * capture's noise canceller, comparator interrupts, 12 V programming.
  */
 #ifndef TINYMUX_SIM_ATTINY10_H
 #define TINYMUX_SIM_ATTINY10_H
@@ -10,14 +13,48 @@
 #include <stddef.h>
 
 enum { TINY_FLASH = 1024, TINY_RAM = 32, TINY_IO = 64 };
-#define TINY_PERIOD_PS 125000u           /* 8 MHz */
-#define TINY_STARTUP_PS 64000000000u     /* 64 ms from reset release to the first instruction, section 8.? */
+#define TINY_PERIOD_PS 125000u       /* 8 MHz */
+#define TINY_STARTUP_PS 64000000000u /* 64 ms from the release of /RESET to the first instruction, section 8.2 */
+/* Not in the datasheet, which wants NVMBSY polled; these are what avrdude waits without polling. */
+#define TINY_WORD_PS 4500000000u     /* 4.5 ms */
+#define TINY_ERASE_PS 10000000000u   /* 10 ms */
 
 enum tiny_drive { TINY_RELEASED, TINY_PULLED_UP, TINY_LOW, TINY_HIGH };
 
-/* What the tiny does to its four pins. */
+/* What the tiny does to its four pins: a bit per pin. */
 struct tiny_pins {
-    uint8_t out, level, pull; /* bit per pin: driven; high if driven; pull-up on */
+    uint8_t out, level, pull; /* driven; high if driven; pull-up on */
+};
+
+/* Who wants to be looked at, at a CPU cycle; tiny_parts.h. */
+enum tiny_part { PART_PINS, PART_TIMER, PART_WATCHDOG, PART_ADC, PART_CCP, PARTS };
+
+struct tiny_timer {
+    uint64_t synced;        /* cycle up to which it has counted */
+    uint64_t prescaler;     /* cycle at which the prescaler was 0 */
+    uint16_t count, a, b;   /* TCNT0, and OCR0A, OCR0B as compared with */
+    uint16_t next_a, next_b, capture; /* as written; ICR0 */
+    uint8_t temp;           /* high byte of 16-bit accesses */
+    bool down, blocked, frozen; /* counting down; no match in the tick after a write; clock stopped by sleep or PRR */
+    uint8_t oc;             /* levels of OC0A (bit 0) and OC0B (bit 1) */
+};
+
+struct tiny_nvm {
+    uint8_t config, lock, calibration; /* section 16: bits are 0 where programmed */
+    uint8_t low;                       /* low byte of the word that is being written */
+    uint64_t busy_ps;                  /* board time until which NVMBSY is set */
+    uint64_t word_ps, erase_ps;        /* how long it takes */
+    uint32_t words, erases, refused;   /* counts; refused: locked, busy, or below 4.5 V */
+};
+
+struct tiny_tpi {
+    uint8_t phase, next;    /* physical layer; access layer's next byte */
+    uint8_t ones, zeros;    /* clocks in a row with the data line high, low; saturating */
+    uint8_t bit, guard;     /* of the frame; idle bits left before an answer */
+    uint16_t frame;
+    uint8_t opcode, answer, key, guard_bits, status;
+    uint16_t pointer;
+    uint32_t errors;        /* parity, frame, collision, unknown instruction */
 };
 
 struct tiny {
@@ -29,10 +66,12 @@ struct tiny {
     uint64_t clock_seen, lane_seen; /* edges that have been consumed */
     bool user_level;          /* PB2, if the tiny does not drive it */
     bool reset_level;         /* PB3 */
+    uint16_t vcc_mv;          /* 5000 */
+    uint16_t analog_mv[4];    /* at ADC0-ADC3, should the program convert */
 
     /* --- outputs --- */
     struct tiny_pins pins, pins_before; /* now, and until pins_ps */
-    uint64_t pins_ps, pins_cycle;       /* when the pins changed last */
+    uint64_t pins_ps, pins_cycle;       /* when the pins changed last; the last cycle that reads them as before */
     /* Called at each change of `pins`, with the board time of the change; for LEDs and traces. May be NULL. */
     void (*changed)(struct tiny *, uint64_t time_ps);
     void *context; /* the board's own */
@@ -44,19 +83,27 @@ struct tiny {
     uint64_t startup_ps; /* TINY_STARTUP_PS, unless a test wants less */
     uint64_t start_ps;   /* board time of the first instruction after reset; UINT64_MAX while in reset */
     uint64_t now_ps;     /* as far as it has been run */
-    uint64_t event;      /* CPU cycle at which a peripheral wants to be looked at */
+    uint64_t due[PARTS], event; /* CPU cycles; event is the first of them */
+    bool running;        /* out of reset and started up */
+    bool stopped;        /* a clock was chosen that is not there */
 
-    /* --- registers --- */
-    uint8_t io[TINY_IO];   /* as last written, for those that need no more */
+    /* --- the chip's parts --- */
+    uint8_t io[TINY_IO];   /* registers as last written; flags as they are */
     uint64_t ccp_until;    /* protected registers may be written before this cycle */
+    uint8_t pins_watched;  /* PINB as interrupts saw it last */
+    uint64_t watchdog_ps;  /* board time of the next time-out, UINT64_MAX when off */
+    struct tiny_timer timer;
+    struct tiny_nvm nvm;
+    struct tiny_tpi tpi;
+    uint32_t watchdog_resets;
 };
 
-/* The clock wire must outlive the tiny. 0, or -ENOMEM. Flash is erased. */
+/* The clock wire must outlive the tiny. 0, or -ENOMEM. Flash is erased, configuration as from the factory. */
 int tiny_init(struct tiny *, const struct wire *clock);
 void tiny_free(struct tiny *);
-/* Put an image into flash as if programmed before power-on. 0, or -EFBIG. */
+/* Put an image into flash as if programmed before power-on; what it does not reach is erased. 0, or -EFBIG. */
 int tiny_load(struct tiny *, const uint8_t *image, size_t length);
-/* Power comes up with /RESET low: RAM and registers are random. rc_error: ppm, positive is faster. */
+/* Power comes up, with /RESET low: RAM and registers are random. rc_error: ppm, positive is faster. */
 void tiny_power_on(struct tiny *, uint64_t time_ps, uint64_t seed, int32_t rc_error);
 
 /* Inputs. Times never go back, neither against each other nor against tiny_run. */
