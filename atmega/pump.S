@@ -14,13 +14,13 @@
  * each loop. The default is set so that a tiny at 7.2 MHz (8 MHz, -10 %) sees both edges, and the phases are even.
  *
  *   run    low  high  default loops  low  high  plane   planes/s   packet adds
- *   BOTH    10    15     5    3       25    24     49    326,530            58
- *   TX       4    11     5    3       19    20     39    410,256            57
- *   RX       8     7     3    3       17    16     33    484,848            54
- *   IDLE    12    14     2    1       18    17     35    457,142            68
+ *   BOTH    10    15     5    3       25    24     49    326,530            61
+ *   TX       4    11     5    3       19    20     39    410,256            66
+ *   RX       8     7     3    3       17    16     33    484,848            66
+ *   IDLE    12    14     2    1       18    17     35    457,142            67
  *
  * USB full speed carries 19 packets of 64 bytes per ms, so BOTH has 16,000 * 2 / 19 = 1,684 cycles per packet of 31
- * planes each way and needs 31 * 49 + 58 = 1,577: the bus is the limit, not the pump.
+ * planes each way and needs 31 * 49 + 61 = 1,580: the bus is the limit, not the pump.
  * Longest time away from `next`: 31 planes, each padded by 255 loops both ways: 48,500 cycles, 3.0 ms. (IDLE looks
  * at the same events in each plane.) Stack: one return address and what usb_service takes.
  */

@@ -32,6 +32,7 @@ _Static_assert(USB_PACKET == 64, "BANK is for packets of 64 bytes");
 enum { EP0_EVENTS = 1 << RXSTPE | 1 << RXOUTE };
 
 uint8_t configuration;
+static uint8_t address; /* what SET_ADDRESS asked for */
 
 static void endpoint(uint8_t number, uint8_t kind, uint8_t banks, uint8_t events)
 {
@@ -66,6 +67,7 @@ static void configure(uint8_t value)
 void usb_init(void)
 {
     serial_init();
+    USBCON = 1 << FRZCLK; /* forget what a bootloader may have left */
     UHWCON = 1 << UVREGE;
     USBCON = 1 << USBE | 1 << FRZCLK;
     PLLFRQ = 1 << PDIV2;              /* 48 MHz, ... */
@@ -151,8 +153,8 @@ static bool write(const struct setup *setup)
     case REQUEST(TO_DEVICE, SET_ADDRESS, 0):
         if (value > 127)
             return false;
-        UDADDR = value;                   /* holds once the host has seen the status stage (22.7): */
-        UEIENX = EP0_EVENTS | 1 << TXINE; /* usb_service is called then */
+        address = value; /* holds once the host has the status stage; usb_service is called then */
+        UEIENX = EP0_EVENTS | 1 << TXINE;
         return true;
     case REQUEST(TO_DEVICE, SET_CONFIGURATION, 0):
         if (value > 1)
@@ -227,6 +229,7 @@ void usb_service(void)
         UEINTX = (uint8_t)~(1 << RXOUTI);
     else if (events & UEIENX & 1 << TXINI) {
         UEIENX = EP0_EVENTS;
-        UDADDR |= 1 << ADDEN;
+        UDADDR = address; /* and only then, not at once, ADDEN (22.7) */
+        UDADDR = address | 1 << ADDEN;
     }
 }

@@ -16,9 +16,10 @@ CLOCK_HZ = 16_000_000
 PADDING_LOOP = 3
 
 # AVRe+ (AVR instruction set manual, DS40002198). A branch costs one more when it is taken.
-ONE = ("adc", "and", "andi", "clr", "com", "cp", "cpi", "dec", "eor", "in", "inc", "ldi", "lsl", "add", "mov", "or", "out")
+# As avr-objdump names them: LSL is ADD, CLR is EOR, TST is AND, BRLO is BRCS, BRSH is BRCC.
+ONE = ("adc", "add", "and", "andi", "com", "cp", "cpi", "dec", "eor", "in", "ldi", "mov", "or", "out")
 CYCLES = {
-    **dict.fromkeys((*ONE, "sec", "subi", "tst", "wdr"), "1"),
+    **dict.fromkeys((*ONE, "inc", "sec", "subi", "wdr"), "1"),
     **dict.fromkeys(("adiw", "cbi", "sbi", "lds", "sts", "rjmp"), "2"),
     **dict.fromkeys(("breq", "brne", "brcs", "brcc"), "1/2"),
     "rcall": "3",
