@@ -88,10 +88,14 @@ class Board:
         """Tinies that are not held in reset."""
         return self.library.board_running(self.handle)
 
+    def step(self, until: int) -> None:
+        """Run to this time, or to the next IN packet."""
+        self.library.board_run(self.handle, ctypes.c_uint64(until))
+
     def run(self, ms: float) -> None:
         until = self.time + round(ms * PS_PER_MS)
         while self.time < until:
-            self.library.board_run(self.handle, ctypes.c_uint64(until))
+            self.step(until)
 
     def wire(self, *signals: int) -> list[Edge]:
         """The edges of these signals since the last `forget`."""
@@ -156,7 +160,7 @@ class Board:
         while len(answers) < len(packets) and self.time < until:
             while waiting and self.out(waiting[0]):
                 waiting.pop(0)
-            self.library.board_run(self.handle, ctypes.c_uint64(until))
+            self.step(until)
             answers += self.received()
         return answers
 
