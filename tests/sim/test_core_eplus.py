@@ -105,7 +105,9 @@ FIELDS = ("pc", "cycles", "r", "sreg", "gpior", "sp", "ram")
 
 def address(rng: random.Random) -> int:
     """A data address with nothing but plain memory behind it; not the pointers, which simavr's ST X writes back."""
-    return rng.choice([rng.randrange(0x180, 0xA00), rng.randrange(0x180, 0xA00), rng.randrange(26), 0x20 + rng.choice(PLAIN_IO)])
+    return rng.choice(
+        [rng.randrange(0x180, 0xA00), rng.randrange(0x180, 0xA00), rng.randrange(26), 0x20 + rng.choice(PLAIN_IO)]
+    )
 
 
 def encode(name: str, rng: random.Random) -> tuple[int, int]:
@@ -117,7 +119,7 @@ def encode(name: str, rng: random.Random) -> tuple[int, int]:
         word = (word & ~0x060F) | (io & 0x30) << 5 | io & 15 if name in ("in", "out") else (word & ~0xF8) | io << 3
     if name in ("jmp", "call"):
         word &= ~0x01F1  # 32 KB: the upper address bits are 0
-    if name[-1] in "XYZ+" and name[:2] in ("ld", "st", "lp") or name.startswith(("ld -", "st -")):
+    if (name[-1] in "XYZ+" and name[:2] in ("ld", "st", "lp")) or name.startswith(("ld -", "st -")):
         base = {"X": 26, "Y": 28, "Z": 30}[next(c for c in name if c in "XYZ")]
         while word >> 4 & 31 in (base, base + 1):  # undefined with +, - (manual, LD and ST)
             word = (word & ~0x1F0) | rng.randrange(32) << 4
