@@ -3,6 +3,7 @@
 #include "planes.h"
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -299,6 +300,24 @@ int board_link_start_lane(struct board_link *link, unsigned lane)
     link->starting |= bit(lane);
     link->ready_ns[lane] = link->transport->board_ns + link->options.startup_ms * NS_PER_MS;
     return write_resets(link);
+}
+
+void board_link_close(struct board_link *link)
+{
+    enum { TRIES = 1000 };
+    const struct timespec pause = { .tv_nsec = 1000000 };
+    link->open = link->starting = 0;
+    for (unsigned lane = 0; lane < LANES; lane++)
+        lane_close(&link->lanes[lane]);
+    for (unsigned i = 0; i < TRIES && !link->error && link->under_way; i++) {
+        int handled = link->transport->ops->service(link->transport, take_in, link);
+        if (handled < 0)
+            gone(link, handled);
+        else if (!handled)
+            nanosleep(&pause, NULL);
+    }
+    if (!link->error)
+        write_resets(link);
 }
 
 /* Tinies whose time to start has passed. */

@@ -55,6 +55,9 @@ struct board_link {
  * -EPROTO: another protocol; or what the transport says. */
 int board_link_open(struct board_link *, struct transport *, const struct link_client *, void *context);
 
+/* Hold all tinies in reset and wait for the packets under way, at most a second. For a board that is gone: nothing. */
+void board_link_close(struct board_link *);
+
 /* Let a tiny run; after options.startup_ms its lane takes packets. Where it runs already it is reset. 0 or the
  * transport's error. */
 int board_link_start_lane(struct board_link *, unsigned lane);

@@ -98,7 +98,7 @@ struct wire *wire_new(struct transport *transport, const struct options *options
             *error = board_link_start_lane(&wire->link, lane);
     if (*error >= 0)
         return wire;
-    free(wire);
+    wire_free(wire);
     return NULL;
 }
 
@@ -106,6 +106,7 @@ void wire_free(struct wire *wire)
 {
     if (!wire)
         return;
+    board_link_close(&wire->link);
     for (unsigned lane = 0; lane < LANES; lane++)
         empty(&wire->out[lane]);
     empty(&wire->in);
@@ -162,7 +163,17 @@ int wire_run(struct wire *wire, uint64_t planes, uint64_t ns, bool until_packet)
     return 0;
 }
 
-struct board_link *wire_link(struct wire *wire)
+const struct board_link *wire_link(const struct wire *wire)
 {
     return &wire->link;
+}
+
+const struct lane_counters *wire_lane_counters(const struct wire *wire, unsigned lane)
+{
+    return &wire->link.lanes[lane].counters;
+}
+
+const struct board_counters *wire_board_counters(const struct wire *wire)
+{
+    return &wire->link.counters;
 }

@@ -1,0 +1,369 @@
+/* Boards and tuns on the loop: see engine.h. */
+#include "engine.h"
+#include "loop.h"
+#include "tun.h"
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { EVENTS = 256 };
+
+struct engine_board;
+
+/* A lane's tun. */
+struct port {
+    struct loop_source source;
+    struct engine_board *board;
+    uint8_t lane;
+    struct tun tun;
+};
+
+struct engine_board {
+    struct loop_task task;
+    struct loop_source usb;
+    struct engine *engine;
+    int number;
+    bool gone;
+    struct board_link link;
+    struct port ports[LANES];
+};
+
+struct engine {
+    struct loop loop;
+    struct engine_board *boards[ENGINE_BOARDS];
+    int count;
+    int events_fd;
+    pthread_mutex_t events_lock; /* for what follows */
+    struct engine_event events[EVENTS];
+    unsigned first_event, event_count;
+    uint64_t events_lost;
+};
+
+#define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+/* --- events ------------------------------------------------------------------------------------------------------- */
+
+static void tell(struct engine_board *board, enum engine_event_kind kind, int lane, int error)
+{
+    struct engine *engine = board->engine;
+    const uint64_t one = 1;
+    pthread_mutex_lock(&engine->events_lock);
+    if (engine->event_count == EVENTS) {
+        engine->events_lost++;
+    } else {
+        unsigned slot = (engine->first_event + engine->event_count++) % EVENTS;
+        engine->events[slot] = (struct engine_event){ kind, board->number, lane, error };
+        if (write(engine->events_fd, &one, sizeof one) < 0)
+            engine->events_lost++; /* cannot be: 256 do not fill an eventfd */
+    }
+    pthread_mutex_unlock(&engine->events_lock);
+}
+
+int engine_events_fd(struct engine *engine)
+{
+    return engine->events_fd;
+}
+
+bool engine_next_event(struct engine *engine, struct engine_event *event)
+{
+    uint64_t count;
+    pthread_mutex_lock(&engine->events_lock);
+    bool some = engine->event_count;
+    if (some) {
+        *event = engine->events[engine->first_event];
+        engine->first_event = (engine->first_event + 1) % EVENTS;
+        some = --engine->event_count || read(engine->events_fd, &count, sizeof count) > 0;
+    }
+    pthread_mutex_unlock(&engine->events_lock);
+    return some;
+}
+
+uint64_t engine_events_lost(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->events_lock);
+    uint64_t lost = engine->events_lost;
+    pthread_mutex_unlock(&engine->events_lock);
+    return lost;
+}
+
+/* --- between the link and the tuns ------------------------------------------------------------------------------- */
+
+static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
+{
+    struct engine_board *board = context;
+    bool news = false;
+    int length = board->ports[lane].tun.fd < 0 ? -EAGAIN : tun_read(&board->ports[lane].tun, packet, size, &news);
+    if (news)
+        tell(board, EVENT_tun_error, (int)lane, -length);
+    return length;
+}
+
+static int give(void *context, unsigned lane, const uint8_t *packet, unsigned length)
+{
+    struct engine_board *board = context;
+    struct lane_counters *counters = &board->link.lanes[lane].counters;
+    bool news = false;
+    int result = board->ports[lane].tun.fd < 0 ? -ENOTCONN : tun_write(&board->ports[lane].tun, packet, length, &news);
+    if (result == -EAGAIN)
+        COUNT(counters->drop_tun_full);
+    else if (result < 0)
+        COUNT(counters->drop_tun_down);
+    if (news)
+        tell(board, EVENT_tun_error, (int)lane, -result);
+    board_link_wake(&board->link, lane); /* the kernel's answer waits already, as a rule */
+    return result;
+}
+
+static void news(void *context, unsigned lane, enum lane_news what)
+{
+    tell(context, what == LANE_SUSPECT ? EVENT_suspect : EVENT_stuck, (int)lane, 0);
+}
+
+static const struct link_client client = { take, give, news };
+
+static void port_ready(struct loop_source *source, uint32_t events)
+{
+    struct port *port = CONTAINER(source, struct port, source);
+    (void)events; /* errors show when it is read */
+    board_link_wake(&port->board->link, port->lane);
+    port->board->task.due = true;
+}
+
+static void usb_ready(struct loop_source *source, uint32_t events)
+{
+    (void)events;
+    CONTAINER(source, struct engine_board, usb)->task.due = true;
+}
+
+static void run_board(struct loop_task *task, uint64_t now_ns)
+{
+    struct engine_board *board = CONTAINER(task, struct engine_board, task);
+    int result = board_link_run(&board->link, now_ns);
+    if (result < 0 && !board->gone) {
+        board->gone = true;
+        if (board->usb.fd >= 0)
+            loop_remove(&board->engine->loop, &board->usb);
+        tell(board, EVENT_board_gone, -1, -result);
+    }
+}
+
+static uint64_t board_deadline(struct loop_task *task)
+{
+    return board_link_deadline(&CONTAINER(task, struct engine_board, task)->link);
+}
+
+/* --- calls, on the loop's thread ---------------------------------------------------------------------------------- */
+
+struct call {
+    struct engine *engine;
+    int board, lane, fd;
+    struct transport *transport;
+    const struct options *options;
+    const uint8_t *setup;
+    uint8_t *data;
+    unsigned length;
+};
+
+static struct engine_board *board_of(struct engine *engine, int board)
+{
+    return board >= 0 && board < engine->count ? engine->boards[board] : NULL;
+}
+
+static struct port *port_of(struct engine *engine, int board, int lane)
+{
+    struct engine_board *found = board_of(engine, board);
+    return found && lane >= 0 && lane < LANES ? &found->ports[lane] : NULL;
+}
+
+static int do_add_board(void *context)
+{
+    struct call *call = context;
+    struct engine *engine = call->engine;
+    if (engine->count == ENGINE_BOARDS)
+        return -ENOSPC;
+    struct engine_board *board = calloc(1, sizeof *board);
+    if (!board)
+        return -ENOMEM;
+    *board = (struct engine_board){ .engine = engine, .number = engine->count };
+    board->task = (struct loop_task){ .run = run_board, .deadline = board_deadline };
+    board->usb = (struct loop_source){ .fd = call->transport->fd, .ready = usb_ready };
+    board->link.options = *call->options;
+    for (uint8_t lane = 0; lane < LANES; lane++)
+        board->ports[lane] = (struct port){ { -1, port_ready }, board, lane, { .fd = -1 } };
+    int result = board_link_open(&board->link, call->transport, &client, board);
+    if (result == 0 && board->usb.fd >= 0)
+        result = loop_add(&engine->loop, &board->usb, EPOLLIN);
+    if (result < 0) {
+        free(board);
+        return result;
+    }
+    loop_add_task(&engine->loop, &board->task);
+    engine->boards[engine->count] = board;
+    return __atomic_fetch_add(&engine->count, 1, __ATOMIC_RELEASE);
+}
+
+static void close_port(struct port *port)
+{
+    if (port->source.fd >= 0)
+        loop_remove(&port->board->engine->loop, &port->source);
+    port->source.fd = -1;
+    tun_close(&port->tun);
+}
+
+static int do_attach(void *context)
+{
+    struct call *call = context;
+    struct port *port = port_of(call->engine, call->board, call->lane);
+    struct tun tun;
+    if (!port)
+        return -EINVAL;
+    int result = tun_open(&tun, call->fd);
+    if (result < 0)
+        return result;
+    close_port(port);
+    port->tun = tun;
+    port->source.fd = tun.fd;
+    /* Edges only: a tun is not read before its lane can take a packet, however long packets wait. */
+    result = loop_add(&call->engine->loop, &port->source, EPOLLIN | EPOLLET);
+    if (result == 0 && !(port->board->link.open >> port->lane & 1))
+        result = board_link_start_lane(&port->board->link, port->lane);
+    if (result < 0) {
+        close_port(port);
+        return result;
+    }
+    board_link_wake(&port->board->link, port->lane);
+    port->board->task.due = true;
+    return 0;
+}
+
+static int do_detach(void *context)
+{
+    struct call *call = context;
+    struct port *port = port_of(call->engine, call->board, call->lane);
+    if (!port)
+        return -EINVAL;
+    close_port(port);
+    return board_link_stop_lane(&port->board->link, port->lane);
+}
+
+static int do_reset(void *context)
+{
+    struct call *call = context;
+    struct port *port = port_of(call->engine, call->board, call->lane);
+    if (!port)
+        return -EINVAL;
+    port->board->task.due = true;
+    return board_link_start_lane(&port->board->link, port->lane);
+}
+
+static int do_control(void *context)
+{
+    struct call *call = context;
+    struct engine_board *board = board_of(call->engine, call->board);
+    if (!board)
+        return -EINVAL;
+    struct transport *transport = board->link.transport;
+    return transport->ops->control(transport, call->setup, call->data, call->length);
+}
+
+static int do_close(void *context)
+{
+    struct call *call = context;
+    for (int i = 0; i < call->engine->count; i++) {
+        struct engine_board *board = call->engine->boards[i];
+        for (unsigned lane = 0; lane < LANES; lane++)
+            close_port(&board->ports[lane]);
+        board_link_close(&board->link);
+    }
+    return 0;
+}
+
+int engine_add_board(struct engine *engine, struct transport *transport, const struct options *options)
+{
+    struct call call = { .engine = engine, .transport = transport, .options = options };
+    return loop_call(&engine->loop, do_add_board, &call);
+}
+
+int engine_attach(struct engine *engine, int board, int lane, int fd)
+{
+    struct call call = { .engine = engine, .board = board, .lane = lane, .fd = fd };
+    return loop_call(&engine->loop, do_attach, &call);
+}
+
+int engine_detach(struct engine *engine, int board, int lane)
+{
+    struct call call = { .engine = engine, .board = board, .lane = lane };
+    return loop_call(&engine->loop, do_detach, &call);
+}
+
+int engine_reset(struct engine *engine, int board, int lane)
+{
+    struct call call = { .engine = engine, .board = board, .lane = lane };
+    return loop_call(&engine->loop, do_reset, &call);
+}
+
+int engine_control(struct engine *engine, int board, const uint8_t setup[8], uint8_t *data, unsigned length)
+{
+    struct call call = { .engine = engine, .board = board, .setup = setup, .data = data, .length = length };
+    return loop_call(&engine->loop, do_control, &call);
+}
+
+/* --- the engine as a whole ---------------------------------------------------------------------------------------- */
+
+struct engine *engine_new(int *error)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    *error = -ENOMEM;
+    if (!engine)
+        return NULL;
+    engine->events_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    *error = engine->events_fd < 0 ? -errno : loop_init(&engine->loop);
+    if (*error < 0) {
+        if (engine->events_fd >= 0)
+            close(engine->events_fd);
+        free(engine);
+        return NULL;
+    }
+    pthread_mutex_init(&engine->events_lock, NULL);
+    return engine;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    engine_stop(engine);
+    for (int i = 0; i < engine->count; i++)
+        free(engine->boards[i]);
+    loop_free(&engine->loop);
+    pthread_mutex_destroy(&engine->events_lock);
+    close(engine->events_fd);
+    free(engine);
+}
+
+int engine_start(struct engine *engine)
+{
+    return loop_start(&engine->loop, "tinymux-engine");
+}
+
+void engine_stop(struct engine *engine)
+{
+    struct call call = { .engine = engine };
+    loop_stop(&engine->loop);
+    loop_call(&engine->loop, do_close, &call);
+}
+
+const struct lane_counters *engine_lane_counters(struct engine *engine, int board, int lane)
+{
+    bool there = board >= 0 && board < __atomic_load_n(&engine->count, __ATOMIC_ACQUIRE) && lane >= 0 && lane < LANES;
+    return there ? &engine->boards[board]->link.lanes[lane].counters : NULL;
+}
+
+const struct board_counters *engine_board_counters(struct engine *engine, int board)
+{
+    bool there = board >= 0 && board < __atomic_load_n(&engine->count, __ATOMIC_ACQUIRE);
+    return there ? &engine->boards[board]->link.counters : NULL;
+}

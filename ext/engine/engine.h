@@ -1,0 +1,60 @@
+/* The engine: many boards, their lanes on tuns, one thread. Safe to call from any thread but its own. */
+#ifndef TINYMUX_ENGINE_H
+#define TINYMUX_ENGINE_H
+#include "board_link.h"
+
+enum { ENGINE_BOARDS = 128 };
+
+/* What happened, for whoever decides about it; told once, until it is well again. X(name) */
+#define ENGINE_EVENTS(X)                                                                     \
+    X(board_gone) /* `error` from its transport; its lanes are dead */                       \
+    X(suspect)    /* the lane left option `suspect` packets in a row unanswered */            \
+    X(stuck)      /* the lane is held low, or talks without an END */                         \
+    X(tun_error)  /* `error` from reading or writing the lane's tun; packets are dropped */
+
+#define EVENT_NAME(name) EVENT_##name,
+enum engine_event_kind { ENGINE_EVENTS(EVENT_NAME) };
+#undef EVENT_NAME
+
+struct engine_event {
+    enum engine_event_kind kind;
+    int board, lane, error; /* lane -1: the board as a whole; error: an errno, or 0 */
+};
+
+struct engine; /* opaque */
+
+/* NULL: *error says why, a negative errno. */
+struct engine *engine_new(int *error);
+/* Stops it first. */
+void engine_free(struct engine *);
+
+/* A board's number, from 0; its tinies are all in reset. -EPROTO: the firmware speaks another protocol; -ENOSPC: too
+ * many boards; or the transport's error. The transport must outlive the engine. */
+int engine_add_board(struct engine *, struct transport *, const struct options *);
+
+/* Put a lane on a tun (or a SEQPACKET socket), which is duplicated, and let its tiny run. Where the lane has one
+ * already, it is replaced, and the tiny runs on. 0, -EINVAL: no such board or lane, or a negative errno. */
+int engine_attach(struct engine *, int board, int lane, int fd);
+/* Close the lane's tun and hold its tiny in reset. */
+int engine_detach(struct engine *, int board, int lane);
+/* Reset a tiny. Its packets wait until it has started. */
+int engine_reset(struct engine *, int board, int lane);
+/* A control transfer, as struct transport_ops has it, on the engine's thread. */
+int engine_control(struct engine *, int board, const uint8_t setup[8], uint8_t *data, unsigned length);
+
+/* -EALREADY: it runs. */
+int engine_start(struct engine *);
+/* End the thread, close all tuns, hold all tinies in reset. Harmless where it does not run. */
+void engine_stop(struct engine *);
+
+/* NULL: no such board or lane. To be read with COUNTED. */
+const struct lane_counters *engine_lane_counters(struct engine *, int board, int lane);
+const struct board_counters *engine_board_counters(struct engine *, int board);
+
+/* Readable while there are events. */
+int engine_events_fd(struct engine *);
+/* The next event; false: none. If more than 256 wait, later ones are lost, and counted. */
+bool engine_next_event(struct engine *, struct engine_event *);
+uint64_t engine_events_lost(struct engine *);
+
+#endif

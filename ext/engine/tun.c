@@ -1,0 +1,53 @@
+/* Reading and writing tuns. */
+#include "tun.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int tun_open(struct tun *tun, int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        return -errno;
+    int flags = fcntl(copy, F_GETFL);
+    if (flags < 0 || fcntl(copy, F_SETFL, flags | O_NONBLOCK) < 0) {
+        int error = -errno;
+        close(copy);
+        return error;
+    }
+    *tun = (struct tun){ .fd = copy };
+    return 0;
+}
+
+void tun_close(struct tun *tun)
+{
+    if (tun->fd >= 0)
+        close(tun->fd);
+    tun->fd = -1;
+}
+
+/* What a system call returned, as ours do. */
+static int result(struct tun *tun, long count, bool *news)
+{
+    *news = false;
+    if (count >= 0) {
+        tun->error = 0;
+        return (int)count;
+    }
+    if (errno == EAGAIN || errno == EINTR)
+        return -EAGAIN;
+    *news = !tun->error;
+    tun->error = errno;
+    return -errno;
+}
+
+int tun_read(struct tun *tun, uint8_t *packet, unsigned size, bool *news)
+{
+    return result(tun, read(tun->fd, packet, size), news);
+}
+
+int tun_write(struct tun *tun, const uint8_t *packet, unsigned length, bool *news)
+{
+    int written = result(tun, write(tun->fd, packet, length), news);
+    return written < 0 ? written : 0;
+}

@@ -1,0 +1,121 @@
+"""The engine (ext/engine): boards' lanes on tuns, on a thread of its own; and a wire to try a board by hand.
+
+A transport is a PyCapsule named "tinymux.transport" (ext/engine/transport.h), as boards hand it out; `owner` is what
+must live as long as it is used. Options are those of ext/engine/options.h, by name. Boards and lanes are numbered
+from 0; what has the wrong number, and what a board refuses, raises tinymux.errors.BoardError.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from typing_extensions import Buffer
+
+class Event(NamedTuple):
+    """Something for a policy to decide about; see `Engine.events`."""
+
+    kind: str
+    board: int
+    lane: int
+    error: int
+
+class Engine:
+    """Many boards, their lanes on tuns, served by one thread without the GIL. Any thread may call it."""
+
+    def __init__(self) -> None: ...
+    def add_board(self, transport: object, owner: object = None, **options: int) -> int:
+        """Add a board, with all its tinies in reset; its number, from 0.
+
+        Raises BoardError where its firmware speaks another protocol, TinymuxError for an option that is unknown or out
+        of bounds.
+        """
+
+    def attach(self, board: int, lane: int, fd: int) -> None:
+        """Put a lane on a tun and let its tiny run.
+
+        `fd` is a tun without packet information (IFF_NO_PI), or a SEQPACKET socket. It is duplicated, so the caller
+        may close its own; it becomes non-blocking for all who share it. Where the lane has a tun already, that one is
+        closed and the tiny runs on.
+        """
+
+    def detach(self, board: int, lane: int) -> None:
+        """Close the lane's tun and hold its tiny in reset."""
+
+    def reset(self, board: int, lane: int) -> None:
+        """Reset a tiny; packets for it wait until it has started again."""
+
+    def control(
+        self, board: int, request_type: int, request: int, value: int, index: int, data_or_length: Buffer | int = 0
+    ) -> bytes:
+        """One control transfer to the board's endpoint 0, between packets: the data read, or b"".
+
+        `data_or_length`: the bytes to send, or how many to read where bit 7 of `request_type` says so.
+        """
+
+    def start(self) -> None:
+        """Start the thread. Boards, tuns and commands may come before and after."""
+
+    def stop(self) -> None:
+        """End the thread, close the duplicated tuns, hold all tinies in reset. Again is harmless; counters stay."""
+
+    def counters(self, board: int, lane: int) -> dict[str, int]:
+        """A lane's counters since the board was added, by the names of ext/engine/counters.h."""
+
+    def board_counters(self, board: int) -> dict[str, int]:
+        """A board's counters since it was added."""
+
+    @property
+    def events_fd(self) -> int:
+        """A file descriptor that is readable while there are events."""
+
+    @property
+    def events_lost(self) -> int:
+        """Events that nobody fetched in time: 256 wait at most."""
+
+    def events(self) -> list[Event]:
+        """All events since the last call, the oldest first; each trouble is told once, until it has passed.
+
+        kind: "board_gone" (lane is -1), "suspect" (packets that call for an answer got none, option `suspect` of them in
+        a row), "stuck" (the lane is held low or talks without end), "tun_error". error: an errno, or 0.
+        """
+
+class Wire:
+    """One board without tuns and without a thread: board time passes only in `run`, and the same calls give the same
+    planes. For one thread at a time.
+
+    lanes: those whose tinies are started, the others stay in reset. on_packet: called with lane and packet for each
+    packet that comes, from `run`, instead of keeping it for `receive`; it may call `send`, as fast as a kernel that
+    takes no time.
+    """
+
+    def __init__(
+        self,
+        transport: object,
+        owner: object = None,
+        *,
+        lanes: Iterable[int] = ...,
+        on_packet: Callable[[int, bytes], object] | None = None,
+        **options: int,
+    ) -> None: ...
+    def send(self, lane: int, packet: Buffer) -> None:
+        """Queue one IP packet, at most 1,500 bytes, for a lane."""
+
+    def run(self, planes: int | None = None, *, seconds: float | None = None, until_packet: bool = False) -> int:
+        """Let the board run until that many planes have come back, that many seconds of board time have passed,
+        nothing is left to do, or, with `until_packet`, a packet waits in `receive`. How many planes came back."""
+
+    def receive(self) -> list[tuple[int, bytes]]:
+        """The packets that have come since the last call, each with its lane."""
+
+    @property
+    def planes(self) -> int:
+        """Planes that have come back so far; of an idle run only the last one counts."""
+
+    @property
+    def seconds(self) -> float:
+        """Board time."""
+
+    def counters(self, lane: int) -> dict[str, int]:
+        """A lane's counters, by the names of ext/engine/counters.h."""
+
+    def board_counters(self) -> dict[str, int]:
+        """The board's counters."""
