@@ -62,6 +62,8 @@ static uint8_t read_register(struct avr *avr, uint16_t address)
 static void write_register(struct avr *avr, uint16_t address, uint8_t value)
 {
     struct mega *m = mega_of(avr);
+    /* Selecting an endpoint is part of looking; a port knows itself whether something changed. */
+    m->effects += address != M_UENUM && address > M_PORTF;
     if (address < M_IO_END && registers[address].write)
         registers[address].write(m, address, value);
     else
@@ -267,7 +269,10 @@ void mega_run(struct mega *m, uint64_t until_ps)
 {
     while (mega_time(m) < until_ps) {
         uint64_t goal = until_ps < m->next_event ? until_ps : m->next_event;
-        avr_run(&m->avr, cycle_at(m, goal));
+        uint64_t stop = cycle_at(m, goal);
+        avr_run(&m->avr, stop);
+        if (m->avr.cycle < stop)
+            mega_jump(m, stop);
         for (unsigned i = 0; i < MEGA_EVENTS; i++)
             if (m->event[i] <= mega_time(m))
                 fire(m, i);

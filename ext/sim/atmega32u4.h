@@ -63,7 +63,9 @@ struct mega_usb {
     uint8_t hardware, control, status, vbus_flag; /* UHWCON, USBCON, USBSTA, USBINT */
     uint8_t device, flags, enables, address;      /* UDCON, UDINT, UDIEN, UDADDR */
     uint8_t selected, resets;                     /* UENUM, UERST */
-    uint16_t frame;                               /* UDFNUM */
+    uint16_t frame;                               /* UDFNUM at `frame_ps`; it goes on by itself while `frames_run` */
+    uint64_t frame_ps;
+    bool frames_run;
     struct usb_endpoint endpoint[USB_ENDPOINTS];
 };
 
@@ -78,6 +80,12 @@ struct mega {
     uint64_t unknown;                        /* accesses to addresses that the chip does not have */
     uint64_t misuse;                         /* things that the datasheet forbids, done by the firmware */
     uint64_t resets;                         /* since power-on, without the power-on itself */
+    uint64_t effects;                        /* accesses so far that a waiting loop must not have: mega_idle.c */
+    struct {
+        uint64_t effects;
+        uint16_t pc;
+        uint8_t turns, elsewhere;
+    } poll;
 
     struct {
         uint8_t ddr, port;
@@ -107,8 +115,10 @@ uint64_t mega_time(const struct mega *); /* ps of board time that the chip has r
 void mega_usb_vbus(struct mega *, bool on);
 bool mega_usb_attached(const struct mega *); /* the pull-up on D+ is on */
 void mega_usb_bus_reset(struct mega *, bool end);
-void mega_usb_frame(struct mega *, uint16_t number);
-void mega_usb_idle(struct mega *);   /* 3 ms without activity */
+void mega_usb_frame(struct mega *, uint16_t number, uint64_t ps);
+/* A frame would change nothing that the firmware could notice but UDFNUM, which counts by itself: none need be told. */
+bool mega_usb_frame_unnoticed(const struct mega *);
+void mega_usb_idle(struct mega *); /* 3 ms without activity */
 void mega_usb_resume(struct mega *, bool end);
 /* The two halves of a transaction. `begin` says what the controller will answer; for USB_ACK `end` does the rest.
  * OUT and SETUP: data and toggle are the host's. IN: begin gives the length and the controller's data and toggle. */

@@ -288,7 +288,8 @@ uint64_t board_time(const struct board *b) { return b->now; }
 static void step(struct board *b, uint64_t until)
 {
     if (b->host.next <= until) {
-        mega_run(&b->pump, b->host.next);
+        if (!usb_host_step_unnoticed(&b->host))
+            mega_run(&b->pump, b->host.next);
         b->now = b->host.next;
         usb_host_step(&b->host);
     } else {

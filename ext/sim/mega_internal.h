@@ -25,6 +25,10 @@ static inline bool mega_timed(const struct mega *m, unsigned address)
 }
 uint8_t mega_written_bits(const struct mega *, uint8_t value); /* the bits that this write touches */
 
+/* mega_idle.c: a USB flag was read; jump over whole turns of a waiting loop, to `stop` at most. */
+void mega_polled(struct mega *);
+void mega_jump(struct mega *, uint64_t stop);
+
 void mega_ports_reset(struct mega *);
 mega_read_fn mega_ports_read;
 mega_write_fn mega_ports_write, mega_mcucr_write;

@@ -41,6 +41,7 @@ void mega_ports_reset(struct mega *m)
  * that IN sees an OUT of the instruction before the last, not of the last. */
 static uint8_t read_pins(struct mega *m, unsigned port)
 {
+    m->effects++;
     uint64_t ps = mega_ps_at(m, m->avr.cycle) - m->cycle_ps / 2;
     const struct mega_drive *drive = ps >= m->port[port].changed ? &m->port[port].now : &m->port[port].before;
     uint8_t wired = m->calls->wired[port], level = drive->pull_up & ~wired;
@@ -62,11 +63,15 @@ uint8_t mega_ports_read(struct mega *m, unsigned address)
 void mega_ports_write(struct mega *m, unsigned address, uint8_t value)
 {
     unsigned port = port_of(address);
+    uint8_t *ddr = &m->port[port].ddr, *out = &m->port[port].port, old_ddr = *ddr, old_out = *out;
     switch (register_of(address)) {
-    case 0: m->port[port].port ^= mega_written_bits(m, value); break; /* 10.2.2 */
-    case 1: m->port[port].ddr = value; break;
-    default: m->port[port].port = value;
+    case 0: *out ^= mega_written_bits(m, value); break; /* 10.2.2 */
+    case 1: *ddr = value; break;
+    default: *out = value;
     }
+    if (*ddr == old_ddr && *out == old_out)
+        return;
+    m->effects++;
     update(m, port);
 }
 

@@ -62,6 +62,7 @@ static unsigned flag_value(const struct mega *m, unsigned timer, unsigned flag)
 /* Moves the timer's origin to now and sets the flags of what was passed. */
 static void settle(struct mega *m, unsigned timer)
 {
+    m->effects++;
     struct mega_timer *t = &m->timer[timer];
     unsigned turn = top(m, timer) + 1, max = layouts[timer].max + 1u;
     uint64_t passed = ticks(t, t->since, m->avr.cycle);

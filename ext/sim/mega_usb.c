@@ -46,6 +46,14 @@ static struct usb_endpoint *selected(struct mega *m)
     return m->usb.selected < USB_ENDPOINTS ? &m->usb.endpoint[m->usb.selected] : &none;
 }
 
+static unsigned frame_number(struct mega *m)
+{
+    const struct mega_usb *u = &m->usb;
+    m->effects++;
+    uint64_t passed = u->frames_run ? (mega_time(m) - u->frame_ps) / 1000000000 : 0;
+    return (u->frame + passed) & 0x7FF;
+}
+
 uint8_t mega_usb_read(struct mega *m, unsigned address)
 {
     struct mega_usb *u = &m->usb;
@@ -56,11 +64,11 @@ uint8_t mega_usb_read(struct mega *m, unsigned address)
     case M_USBSTA: return u->control & OTGPADE ? u->status : u->status & ~VBUS;
     case M_USBINT: return u->vbus_flag;
     case M_UDCON: return u->device;
-    case M_UDINT: return u->flags;
+    case M_UDINT: mega_polled(m); return u->flags;
     case M_UDIEN: return u->enables;
     case M_UDADDR: return u->address;
-    case M_UDFNUML: return u->frame & 0xFF;
-    case M_UDFNUMH: return u->frame >> 8;
+    case M_UDFNUML: return frame_number(m) & 0xFF;
+    case M_UDFNUMH: return frame_number(m) >> 8;
     case M_UENUM: return u->selected;
     case M_UERST: return u->resets;
     case M_UECONX: return e->control;
@@ -68,12 +76,12 @@ uint8_t mega_usb_read(struct mega *m, unsigned address)
     case M_UECFG1X: return e->config1;
     case M_UESTA0X: return (e->usable ? CFGOK : 0) | (e->config0 & EPDIR_IN ? e->toggle : e->received_toggle) << 2 | e->busy;
     case M_UESTA1X: return (e->to_host ? CTRLDIR : 0) | e->cpu;
-    case M_UEINTX: return mega_endpoint_flags(m, e);
+    case M_UEINTX: mega_polled(m); return mega_endpoint_flags(m, e);
     case M_UEIENX: return e->enables;
     case M_UEDATX: return mega_endpoint_pop(m, e);
     case M_UEBCLX: return mega_endpoint_count(m, e) & 0xFF;
     case M_UEBCHX: return mega_endpoint_count(m, e) >> 8;
-    case M_UEINT: return mega_endpoint_interrupts(m);
+    case M_UEINT: mega_polled(m); return mega_endpoint_interrupts(m);
     default: return 0; /* UDMFN: no frame number error ever happens here */
     }
 }
@@ -151,6 +159,7 @@ void mega_usb_bus_reset(struct mega *m, bool end)
     struct mega_usb *u = &m->usb;
     if (!mega_usb_attached(m))
         return;
+    u->frames_run = false;
     raise(m, WAKEUPI, SUSPI);
     if (!end || !mega_usb_clock_runs(m))
         return;
@@ -170,19 +179,32 @@ void mega_usb_bus_reset(struct mega *m, bool end)
     raise(m, EORSTI, 0);
 }
 
-void mega_usb_frame(struct mega *m, uint16_t number)
+bool mega_usb_frame_unnoticed(const struct mega *m)
 {
+    const struct mega_usb *u = &m->usb;
+    return u->frames_run && (u->flags & (SOFI | WAKEUPI | SUSPI)) == (SOFI | WAKEUPI);
+}
+
+void mega_usb_frame(struct mega *m, uint16_t number, uint64_t ps)
+{
+    struct mega_usb *u = &m->usb;
     if (!mega_usb_attached(m))
         return;
-    if (mega_usb_clock_runs(m)) {
-        m->usb.frame = number & 0x7FF;
-        m->usb.flags |= SOFI;
+    u->frames_run = mega_usb_clock_runs(m);
+    if (u->frames_run) {
+        u->frame = number & 0x7FF;
+        u->frame_ps = ps;
+        u->flags |= SOFI;
     }
     raise(m, WAKEUPI, SUSPI); /* 22.8: any activity on the lines, suspended or not */
 }
 
 void mega_usb_idle(struct mega *m)
 {
+    if (m->usb.frames_run) {
+        m->usb.frame = frame_number(m) - 3; /* the last one came 3 ms ago */
+        m->usb.frames_run = false;
+    }
     if (mega_usb_attached(m) && mega_usb_clock_runs(m))
         raise(m, SUSPI, WAKEUPI);
 }

@@ -169,6 +169,7 @@ void mega_endpoint_write_flags(struct mega *m, struct usb_endpoint *e, uint8_t v
 uint8_t mega_endpoint_pop(struct mega *m, struct usb_endpoint *e)
 {
     struct usb_bank *bank = cpu_bank(e);
+    m->effects++;
     bool readable = is_control(e) ? e->flags & (RXSTPI | RXOUTI) : !is_in(e) && (e->flags & FIFOCON);
     if (readable && bank->position < bank->length)
         return bank->data[bank->position++];

@@ -314,7 +314,8 @@ static void begin_frame(struct usb_host *h)
     h->frame++;
     h->used = SOF;
     h->activity = h->next;
-    mega_usb_frame(h->device, h->frame);
+    if (!mega_usb_frame_unnoticed(h->device))
+        mega_usb_frame(h->device, h->frame, h->frame_start);
     next_turn(h);
 }
 
@@ -327,6 +328,16 @@ static void end_transaction(struct usb_host *h)
     else
         end_out(h);
     next_turn(h);
+}
+
+bool usb_host_step_unnoticed(const struct usb_host *h)
+{
+    if (h->state != USB_RUNNING || h->phase != PHASE_NONE || !mega_usb_frame_unnoticed(h->device))
+        return false;
+    for (unsigned pipe = 0; pipe < PIPES; pipe++)
+        if (has_work(h, pipe))
+            return false;
+    return true;
 }
 
 void usb_host_step(struct usb_host *h)

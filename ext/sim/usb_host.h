@@ -71,6 +71,8 @@ void usb_host_suspend(struct usb_host *);
 void usb_host_resume(struct usb_host *, uint64_t ps); /* 20 ms on the bus */
 /* Do what is due at `next`; the device has reached that time. */
 void usb_host_step(struct usb_host *);
+/* The device will notice nothing of that step: it need not have reached its time. */
+bool usb_host_step_unnoticed(const struct usb_host *);
 /* There is something new to do, now. */
 void usb_host_kick(struct usb_host *, uint64_t ps);
 
