@@ -1,4 +1,4 @@
-"""Build: constants from the tables, firmware with avr-gcc, then the two extensions over ext/."""
+"""Build: constants from the tables, firmware with avr-gcc, then the three extensions over ext/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "ext"))
 import tables  # noqa: E402
 
-INCLUDE = ["build/include", "ext", "ext/engine", "ext/sim"]
+INCLUDE = ["build/include", "ext", "ext/engine", "ext/sim", "ext/usb"]
 CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"]
 
 
@@ -59,7 +59,11 @@ def firmware() -> None:
 tables.generate()
 setup(
     ext_modules=cythonize(
-        [extension("_simulator", "sim", []), extension("_engine", "engine", ["pthread"])],
+        [
+            extension("_simulator", "sim", []),
+            extension("_engine", "engine", ["pthread"]),
+            extension("_usb", "usb", ["usb-1.0"]),
+        ],
         language_level=3,
         include_path=["tinymux"],
     ),

@@ -38,6 +38,15 @@ KERNEL_LINE = (
     "rcupdate.rcu_expedited=1 cryptomgr.notests usbcore.autosuspend=-1"
 )
 
+# libusb hears of boards that come and go from udevd, which is Debian's own, unpacked, with its rules.
+PROLOGUE = """
+mkdir -p /usr/lib/udev && cp -r "$TINYMUX_RIG"/udev/lib/udev/rules.d /usr/lib/udev/
+ln -s "$TINYMUX_RIG"/udev/bin/udevadm /run/systemd-udevd
+export PATH="$TINYMUX_RIG/udev/bin:$PATH" SYSTEMD_IGNORE_CHROOT=1
+/run/systemd-udevd --daemon --resolve-names=never
+udevadm trigger --action=add --subsystem-match=usb --subsystem-match=virtio-ports && udevadm settle --timeout=10
+"""
+
 
 class Unavailable(Exception):
     """The rig cannot be built here; the message says what is missing."""
@@ -169,7 +178,7 @@ def boot(command: str, out: Path, boards: Sequence[Path] = (), *, timeout: float
     rig = rig or build()
     for name in ("status", "log", "console"):
         (out / name).unlink(missing_ok=True)
-    (out / "command").write_text(f"cd {ROOT}\n{command}\n")
+    (out / "command").write_text(f"{PROLOGUE}cd {ROOT}\n{command}\n")
     machine = subprocess.Popen(
         qemu(rig, out, boards), stdin=subprocess.DEVNULL, stdout=(out / "qemu").open("w"), stderr=subprocess.STDOUT
     )
