@@ -82,6 +82,9 @@ padding:                                ; by opcode, from 1: loops low, loops hi
 pump:
         ldi  out_ep,USB_EP_OUT
         ldi  in_ep,USB_EP_IN & 0x0F
+        clr  count0                     ; no reset does that
+        clr  count1
+        movw count2,count0
 
 ; ---- not ready: no packet, or no room for its answer, or something for C to do --------------------------------
 wait:

@@ -34,10 +34,15 @@ enum { EP0_EVENTS = 1 << RXSTPE | 1 << RXOUTE };
 uint8_t configuration;
 static uint8_t address; /* what SET_ADDRESS asked for */
 
-static void endpoint(uint8_t number, uint8_t kind, uint8_t banks, uint8_t events)
+static void endpoint_off(uint8_t number)
 {
     UENUM = number;
     UECONX = 0; /* empties its banks, clears halt and data toggle (22.6) */
+}
+
+static void endpoint(uint8_t number, uint8_t kind, uint8_t banks, uint8_t events)
+{
+    endpoint_off(number);
     UECONX = 1 << EPEN;
     UECFG0X = kind;
     UECFG1X = banks;
@@ -50,17 +55,17 @@ static void lanes_release(void)
     DDRD = 0;
 }
 
-/* Also the host's way to a clean start: nothing is left of earlier packets. */
+/* Also the host's way to a clean start: nothing is left of earlier packets. Endpoints get their memory in ascending
+ * order, endpoint 0 first (21.9). */
 static void configure(uint8_t value)
 {
     lanes_release();
     configuration = value;
-    endpoint(EP_OUT, BULK_OUT, BANKS, 1 << RXOUTE);
-    endpoint(EP_IN, BULK_IN, BANKS, 1 << TXINE);
-    if (!value) {
-        UECONX = 0;
-        UENUM = EP_OUT;
-        UECONX = 0;
+    endpoint_off(EP_OUT);
+    endpoint_off(EP_IN);
+    if (value) {
+        endpoint(EP_OUT, BULK_OUT, BANKS, 1 << RXOUTE);
+        endpoint(EP_IN, BULK_IN, BANKS, 1 << TXINE);
     }
 }
 
@@ -82,8 +87,8 @@ static void bus_reset(void)
 {
     UDINT = (uint8_t)~(1 << EORSTI);
     status.bus_resets++;
-    configure(0); /* address 0 by hardware (22.7) */
-    endpoint(0, CONTROL, BANK, EP0_EVENTS);
+    endpoint(0, CONTROL, BANK, EP0_EVENTS); /* at address 0, by hardware (22.7) */
+    configure(0);
 }
 
 /* 3 ms without a frame: the host sleeps. The tinies run on, unclocked and undisturbed. */
@@ -203,6 +208,8 @@ static void setup_stage(void)
         ((uint8_t *)&setup)[i] = UEDATX;
     UEIENX = EP0_EVENTS; /* an address that was under way is not coming */
     UEINTX = (uint8_t)~(1 << RXSTPI | 1 << RXOUTI);
+    while (!(UEINTX & (1 << TXINI | 1 << RXSTPI))) { /* the bank turns round, by itself */
+    }
     bool done = act(&setup);
     UENUM = 0;
     if (done)
@@ -213,9 +220,10 @@ static void setup_stage(void)
 
 void usb_service(void)
 {
-    if (USBINT & 1 << VBUSTI) { /* the cable was pulled, or is back */
+    if (USBINT & 1 << VBUSTI) {
         USBINT = 0;
-        configure(0);
+        if (!(USBSTA & 1 << VBUS)) /* the cable is pulled */
+            configure(0);
     }
     if (UDINT & 1 << SUSPI)
         suspend();

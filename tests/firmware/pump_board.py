@@ -124,6 +124,15 @@ class Board:
         assert result >= 0, errno.errorcode[-result]
         return data.raw[:result]
 
+    def setup_alone(
+        self, address: int, kind: int, request: int, value: int = 0, index: int = 0, length: int = 0
+    ) -> None:
+        """A SETUP packet on the wire, after which the host forgets the transfer."""
+        setup = struct.pack("<BBHHH", kind, request, value, index, length)
+        self.library.board_pump.restype = ctypes.c_void_p
+        pump = ctypes.c_void_p(self.library.board_pump(self.handle))
+        assert self.library.mega_usb_setup(pump, address, setup) == 0, "acknowledged"
+
     def vendor_in(self, request: str, length: int, index: int = 0) -> bytes:
         return self.control(0xC0, REQUEST[request], 0, index, length)
 
