@@ -51,11 +51,16 @@ class Namespace:
             raise NetworkError(f"cannot make the network namespace {name}: {os.strerror(error.errno or 0)}") from error
         self.made = True
         try:
-            with self.inside(), IPRoute() as route:
-                route.link("set", index=1, state="up")  # lo
+            self.loopback()
         except BaseException:
             self.close()
             raise
+
+    def loopback(self) -> None:
+        """Bring the namespace's loopback up: a fresh one, such as `unshare -n` gives, has it down."""
+        with self.inside(), IPRoute() as route:
+            if route.get_links(1)[0]["state"] != "up":
+                route.link("set", index=1, state="up")
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tinymux.images.files import ATMEGA32U4, ATTINY10, Image, Part, load
+from tinymux.images.server import firmware, server_images
 
-__all__ = ["ATMEGA32U4", "ATTINY10", "Image", "Part", "load"]
+__all__ = ["ATMEGA32U4", "ATTINY10", "Image", "Part", "firmware", "load", "server_images"]

@@ -51,6 +51,7 @@ class Listener:
                 errno.EACCES: f"no permission to listen on port {port}: choose one from 1024 up with --listen",
             }.get(error.errno or 0, f"cannot listen on {where}: {error.strerror}")
             raise WebError(reason) from error
+        self.loopback = host.is_loopback
         bound = self.socket.getsockname()[1]
         self.address = f"[{host}]:{bound}" if family == socket.AF_INET6 else f"{host}:{bound}"
 

@@ -1,0 +1,162 @@
+"""A board's lanes as network interfaces: Bridge brings them up, counts, and takes them away again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any, Self
+
+from tinymux.counters import Counters
+from tinymux.errors import BoardError, TinymuxError
+from tinymux.images import Image
+from tinymux.namespace import Namespace
+from tinymux.network import NODES_PER_BOARD, Interfaces, Plan, interface_names
+from tinymux.watch import Watch
+
+if TYPE_CHECKING:
+    from tinymux._engine import Engine
+    from tinymux.boards import Board
+
+NETWORK = "10.16.0.0/24"
+PREFIX = "tmx"
+DEFAULT_MTU = 576  # where a tiny's image is not known; see images.Image
+
+
+@dataclass(frozen=True)
+class Node:
+    """One tiny as the host sees it. `index` counts over all boards, `lane` within its own."""
+
+    index: int
+    board: int
+    lane: int
+    interface: str
+    address: IPv4Address
+    image: Image | None
+    _bridge: Bridge = field(repr=False, compare=False)
+
+    @property
+    def counters(self) -> Counters:
+        """Its counters as they are now; after the Bridge's end, as they were then."""
+        engine = self._bridge._engine_or_error()
+        return Counters.of(engine.counters(self.board, self.lane), engine.board_counters(self.board))
+
+    def reset(self) -> None:
+        """Hold the tiny in reset for a moment; it starts anew while the others go on."""
+        self._bridge._engine_or_error(running=True).reset(self.board, self.lane)
+
+
+class Bridge:
+    """Boards on one side, one network interface per tiny on the other.
+
+        with tinymux.Bridge(tinymux.SimulatedBoard()) as bridge:
+            print(bridge.nodes[3].address, bridge.nodes[3].counters)
+
+    network: IPv4 network to take addresses from; the host has its first, node n the one after 16 + n.
+    netns: name of a network namespace (`ip netns`) for the interfaces; made, and removed again, where there is none
+        of that name. The caller's, where None.
+    prefix: what interface names begin with; node n has prefix + n.
+    plain_tcp: turn TCP timestamps, SACK and window scaling off in the whole namespace, which saves a tenth of each
+        request. By default only in a namespace made here.
+    options: the engine's, by name (ext/engine/options.h).
+
+    Nothing is made before `start`. Whatever fails on the way, nothing of it is left behind. A tiny that falls silent
+    is reset, at growing intervals while that does not help.
+    """
+
+    def __init__(
+        self,
+        *boards: Board,
+        network: str = NETWORK,
+        netns: str | None = None,
+        prefix: str = PREFIX,
+        plain_tcp: bool | None = None,
+        options: Mapping[str, int] | None = None,
+    ) -> None:
+        if not boards:
+            raise BoardError("a Bridge needs a board, for example tinymux.SimulatedBoard()")
+        self.boards = boards
+        count = NODES_PER_BOARD * len(boards)
+        self.plan = Plan.parse(network, count)
+        self.netns, self.prefix = netns, prefix
+        self._plain_tcp, self._options = plain_tcp, dict(options or {})
+        images = [image for board in boards for image in board.images]
+        self.nodes = tuple(
+            Node(index, *divmod(index, NODES_PER_BOARD), name, self.plan.node(index), image, self)
+            for index, (name, image) in enumerate(zip(interface_names(prefix, count), images, strict=True))
+        )
+        self._lock = threading.RLock()
+        self._engine: Engine | None = None
+        self._watch: Watch | None = None
+        self._running: ExitStack | None = None
+        self._namespace = Namespace()
+
+    @property
+    def running(self) -> bool:
+        """Whether the interfaces are there."""
+        return self._running is not None
+
+    @property
+    def namespace(self) -> Namespace:
+        """Where the interfaces are; `namespace.inside()` brings the calling thread there for a while."""
+        return self._namespace
+
+    def start(self) -> Self:
+        """Make the interfaces, open the boards and let packets flow."""
+        with self._lock, ExitStack() as stack:
+            if self._running:
+                raise TinymuxError("this Bridge runs already")
+            try:
+                from tinymux._engine import Engine
+            except ImportError as error:
+                raise TinymuxError(f"tinymux is not built: './run build' in its folder ({error})") from error
+            namespace = stack.enter_context(Namespace(self.netns))
+            if namespace.made if self._plain_tcp is None else self._plain_tcp:
+                namespace.plain_tcp()
+            mtus = [node.image.mtu if node.image else DEFAULT_MTU for node in self.nodes]
+            interfaces = Interfaces(namespace, self.plan, self.prefix, mtus)
+            stack.callback(interfaces.close)
+            engine = Engine()
+            for board in self.boards:
+                self._add(engine, board, stack)
+            for node, interface in zip(self.nodes, interfaces, strict=True):
+                engine.attach(node.board, node.lane, interface.fd)
+            stack.callback(engine.stop)
+            engine.start()
+            watch = Watch(engine)
+            stack.callback(watch.close)
+            self._engine, self._watch, self._namespace = engine, watch, namespace
+            self._running = stack.pop_all()
+        return self
+
+    def _add(self, engine: Engine, board: Board, stack: ExitStack) -> None:
+        opened = board.open()
+        stack.callback(opened.close)
+        mtu = max(image.mtu if image else DEFAULT_MTU for image in board.images)
+        engine.add_board(opened.transport, opened.owner, **{"mtu": mtu, **self._options})
+
+    def stop(self) -> None:
+        """Take everything away again; the counters stay readable. Again is harmless."""
+        with self._lock:
+            running, self._running = self._running, None
+            if running:
+                running.close()
+
+    def check(self) -> None:
+        """Raise if a board is gone or refuses what the Bridge needs of it."""
+        if self._watch and self._watch.failure:
+            raise self._watch.failure
+
+    def _engine_or_error(self, running: bool = False) -> Engine:
+        engine = self._engine
+        if engine is None or (running and not self._running):
+            raise TinymuxError("this Bridge is not running: call start() first, or use it in a with statement")
+        return engine
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()

@@ -1,0 +1,37 @@
+"""The command `tinymux`: one file per subcommand, one line per error."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tinymux.cli.demo import demo
+from tinymux.cli.up import up
+from tinymux.errors import TinymuxError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tinymux", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Sixteen ATtiny10s behind one USB cable, each with its own Linux network interface.
+
+    \b
+    Without a board, the simulated one shows everything:
+      tinymux demo                    1,000 pages and a ping of each tiny
+      tinymux up                      until Ctrl-C; then open http://127.0.0.1:8080/
+      unshare -Urn tinymux demo       the same without root
+    """
+
+
+for command in (up, demo):
+    commands.add_command(command)
+
+
+def main() -> None:
+    """Entry point: exit status 0, 1 with one line on stderr, or 2 for wrong usage."""
+    try:
+        commands(prog_name="tinymux")
+    except TinymuxError as error:
+        print(f"tinymux: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,75 @@
+"""Options that commands share, and the Bridge that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tinymux import boards
+from tinymux.bridge import NETWORK, PREFIX, Bridge
+from tinymux.errors import BoardError
+
+Command = Callable[..., Any]
+
+BRIDGE = (
+    click.option("--board", default="simulated", show_default=True, metavar="NAME", help="Board to bring up."),
+    click.option("--network", default=NETWORK, show_default=True, help="IPv4 network to take addresses from."),
+    click.option("--netns", metavar="NAME", help="Network namespace for the interfaces; made where there is none."),
+    click.option("--prefix", default=PREFIX, show_default=True, help="What interface names begin with."),
+    click.option(
+        "--plain-tcp/--no-plain-tcp",
+        default=None,
+        help="TCP without timestamps, SACK and window scaling in the namespace.  [default: only in one made here]",
+    ),
+    click.option("--tune", multiple=True, metavar="NAME=NUMBER", help="Engine option, for example gap=4. Repeatable."),
+)
+SIMULATION = (
+    click.option("--image", type=click.Path(path_type=Path), help="What the tinies run: ELF, Intel HEX or raw file."),
+    click.option("--seed", type=int, help="Same seed, same trace."),
+    click.option("--rc-error", type=int, metavar="PPM", help="How far the tinies' oscillators are off."),
+    click.option("--lane-noise", type=float, metavar="P", help="Probability of a wrong level, per plane and lane."),
+    click.option("--byte-loss", type=float, metavar="P", help="Probability that a byte on a lane is lost."),
+)
+LISTEN = click.option(
+    "--listen", default="127.0.0.1:8080", show_default=True, metavar="ADDRESS:PORT", help="Where nginx listens."
+)
+
+
+def bridge_options(command: Command) -> Command:
+    """Add all options that `make_bridge` understands."""
+    for option in reversed(BRIDGE + SIMULATION):
+        command = option(command)
+    return command
+
+
+def make_bridge(
+    *,
+    board: str,
+    network: str,
+    netns: str | None,
+    prefix: str,
+    plain_tcp: bool | None,
+    tune: tuple[str, ...],
+    **simulation: Any,
+) -> Bridge:
+    """The Bridge that the options ask for, not started yet."""
+    given = {name: value for name, value in simulation.items() if value is not None}
+    return Bridge(
+        boards.find(board, **given),
+        network=network,
+        netns=netns,
+        prefix=prefix,
+        plain_tcp=plain_tcp,
+        options=dict(map(_tuned, tune)),
+    )
+
+
+def _tuned(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    try:
+        return name, int(number)
+    except ValueError:
+        raise BoardError(f"--tune {text}: write it as NAME=NUMBER, for example gap=4") from None

@@ -1,0 +1,64 @@
+"""`tinymux up`: a board up, nginx in front of it, until a signal ends it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from tinymux.cli.options import LISTEN, bridge_options, make_bridge
+from tinymux.cli.session import Session
+from tinymux.cli.view import FORMATS, view
+
+
+@click.command()
+@bridge_options
+@LISTEN
+@click.option("--no-web", is_flag=True, help="Interfaces only, no nginx.")
+@click.option("--duration", type=click.FloatRange(min=0), metavar="SECONDS", help="End by itself after so long.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.05),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between updates of what is shown.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="auto: a table on a terminal, plain lines elsewhere; json: one object per line.",
+)
+def up(listen: str, no_web: bool, duration: float | None, interval: float, output: str, **bridge: Any) -> None:
+    """Bring a board up: an interface for each tiny, and nginx in front of them all.
+
+    Needs root, CAP_NET_ADMIN, or a user and network namespace of its own. Ctrl-C and SIGTERM end it
+    and take everything away again.
+
+    \b
+      tinymux up                               the simulated board at http://127.0.0.1:8080/
+      tinymux up --image hello.elf --no-web    your own program; ping and curl it at 10.16.0.16
+      tinymux up --netns tinies                interfaces apart from the host's own; nginx stays reachable
+      tinymux up -o json --duration 10         counters as JSON lines, for scripts
+      unshare -Urn tinymux up                  without root, to be used from inside
+    """
+    with Session(make_bridge(**bridge), None if no_web else listen) as session, view(output, session) as shown:
+        run(session, shown.update, interval, duration)
+
+
+def run(session: Session, update: Any, interval: float, duration: float | None) -> None:
+    """Update what is shown until a signal comes or the time is over."""
+    end = None if duration is None else time.monotonic() + duration
+    while True:
+        left = None if end is None else end - time.monotonic()
+        if left is not None and left <= 0:
+            break
+        if session.signals.seen(interval if left is None else min(interval, left)):
+            break
+        session.check()
+        update()
+    update()

@@ -1,0 +1,76 @@
+"""Looks after a running Bridge: tinies that fall silent are reset, and a board that is gone is remembered."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tinymux.errors import BoardError, TinymuxError
+
+if TYPE_CHECKING:
+    from tinymux._engine import Engine, Event
+
+log = logging.getLogger(__name__)
+
+# Pause after a reset that did not help, doubled each time: a chip with nothing to run is not reset for ever.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+
+
+class Watch:
+    """A thread that acts on the engine's events.
+
+    "suspect" (a tiny answers nothing) and "stuck" (its lane is held low, or it talks without end) reset that tiny;
+    "board_gone" becomes `failure`; all are logged. The engine tells each trouble once, until it has passed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.failure: TinymuxError | None = None
+        self._pauses: dict[tuple[int, int], tuple[float, float]] = {}  # lane -> end of its pause, length of the next
+        self._due: dict[tuple[int, int], float] = {}  # lane -> when it is to be reset
+        self._reader, self._writer = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="tinymux-watch", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            left = max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
+            if self._reader in select.select([self._engine.events_fd, self._reader], [], [], left)[0]:
+                return
+            for event in self._engine.events():
+                self._note(event)
+            self._reset_due()
+
+    def _note(self, event: Event) -> None:
+        reason = f": {os.strerror(event.error)}" if event.error else ""
+        log.warning("board %d lane %d: %s%s", event.board, event.lane, event.kind, reason)
+        if event.kind == "board_gone":
+            self.failure = BoardError(f"board {event.board} is gone{reason}")
+        elif event.kind in ("suspect", "stuck"):
+            lane = event.board, event.lane
+            self._due[lane] = max(time.monotonic(), self._pauses.get(lane, (0.0, 0.0))[0])
+
+    def _reset_due(self) -> None:
+        now = time.monotonic()
+        for lane in [lane for lane, due in self._due.items() if due <= now]:
+            del self._due[lane]
+            until, pause = self._pauses.get(lane, (0.0, FIRST_PAUSE))
+            if now > until + LONGEST_PAUSE:  # the last reset helped
+                pause = FIRST_PAUSE
+            self._pauses[lane] = now + pause, min(2 * pause, LONGEST_PAUSE)
+            try:
+                self._engine.reset(*lane)
+            except TinymuxError as error:
+                self.failure = self.failure or error
+
+    def close(self) -> None:
+        """End the thread. Again is harmless."""
+        if self._thread.is_alive():
+            os.write(self._writer, b".")
+            self._thread.join()
+            os.close(self._reader)
+            os.close(self._writer)
