@@ -29,6 +29,10 @@ class Engine:
         of bounds.
         """
 
+    def replace_board(self, board: int, transport: object, owner: object = None) -> None:
+        """Go on with another transport, for a board that went and is back: tuns, counters and options stay, the tinies
+        of its lanes are started anew. The transport before it may be closed after this."""
+
     def attach(self, board: int, lane: int, fd: int) -> None:
         """Put a lane on a tun and let its tiny run.
 

@@ -29,6 +29,7 @@ cdef extern from "engine/engine.h" nogil:
     engine *engine_new(int *error)
     void engine_free(engine *)
     int engine_add_board(engine *, transport *, const engine_options *)
+    int engine_replace_board(engine *, int board, transport *)
     int engine_attach(engine *, int board, int lane, int fd)
     int engine_detach(engine *, int board, int lane)
     int engine_reset(engine *, int board, int lane)
@@ -131,6 +132,15 @@ cdef class Engine:
         check(result, "add the board", BoardError)
         self.owners.append((transport, owner))
         return result
+
+    def replace_board(self, int board, transport, owner=None):
+        cdef int result
+        link = transport_of(transport)
+        with nogil:
+            result = engine_replace_board(self.engine, board, link)
+        if 0 <= board < len(self.owners):
+            self.owners[board] = (transport, owner)
+        check(result, f"go on with board {board}", BoardError)
 
     def attach(self, int board, int lane, int fd):
         cdef int result

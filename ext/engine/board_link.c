@@ -302,6 +302,25 @@ int board_link_start_lane(struct board_link *link, unsigned lane)
     return write_resets(link);
 }
 
+int board_link_reopen(struct board_link *link, struct transport *transport)
+{
+    const uint16_t open = link->open;
+    EACH_LANE(lane, open) {
+        lane_close(&link->lanes[lane]);
+        COUNT(link->lanes[lane].counters.resets);
+    }
+    link->open = link->starting = link->busy = link->stuck = 0;
+    link->under_way = 0;
+    link->heard = link->built;
+    link->last_driven = 0;
+    link->error = 0;
+    int result = board_link_open(link, transport, link->client, link->context);
+    link->open = link->starting = link->waiting = open;
+    EACH_LANE(lane, open)
+        link->ready_ns[lane] = transport->board_ns + link->options.startup_ms * NS_PER_MS;
+    return result < 0 ? result : write_resets(link);
+}
+
 void board_link_close(struct board_link *link)
 {
     enum { TRIES = 1000 };

@@ -55,6 +55,10 @@ struct board_link {
  * -EPROTO: another protocol; or what the transport says. */
 int board_link_open(struct board_link *, struct transport *, const struct link_client *, void *context);
 
+/* Go on with another transport: what was under way is lost, lanes that were open are started anew. Errors as
+ * board_link_open's. */
+int board_link_reopen(struct board_link *, struct transport *);
+
 /* Hold all tinies in reset and wait for the packets under way, at most a second. For a board that is gone: nothing. */
 void board_link_close(struct board_link *);
 

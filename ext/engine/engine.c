@@ -205,6 +205,28 @@ static int do_add_board(void *context)
     return __atomic_fetch_add(&engine->count, 1, __ATOMIC_RELEASE);
 }
 
+static int do_replace_board(void *context)
+{
+    struct call *call = context;
+    struct engine_board *board = board_of(call->engine, call->board);
+    if (!board)
+        return -EINVAL;
+    if (!board->gone && board->usb.fd >= 0)
+        loop_remove(&call->engine->loop, &board->usb);
+    board->gone = true;
+    int result = board_link_reopen(&board->link, call->transport);
+    board->usb.fd = call->transport->fd;
+    if (result == 0 && board->usb.fd >= 0)
+        result = loop_add(&call->engine->loop, &board->usb, EPOLLIN);
+    if (result < 0) {
+        board->link.error = result;
+        return result;
+    }
+    board->gone = false;
+    board->task.due = true;
+    return 0;
+}
+
 static void close_port(struct port *port)
 {
     if (port->source.fd >= 0)
@@ -285,6 +307,12 @@ int engine_add_board(struct engine *engine, struct transport *transport, const s
 {
     struct call call = { .engine = engine, .transport = transport, .options = options };
     return loop_call(&engine->loop, do_add_board, &call);
+}
+
+int engine_replace_board(struct engine *engine, int board, struct transport *transport)
+{
+    struct call call = { .engine = engine, .board = board, .transport = transport };
+    return loop_call(&engine->loop, do_replace_board, &call);
 }
 
 int engine_attach(struct engine *engine, int board, int lane, int fd)

@@ -32,6 +32,11 @@ void engine_free(struct engine *);
  * many boards; or the transport's error. The transport must outlive the engine. */
 int engine_add_board(struct engine *, struct transport *, const struct options *);
 
+/* The board is back, or another has taken its place: go on with this transport. Tuns and counters stay; the tinies of
+ * its lanes are started anew. The transport before it is not used any more. Errors as engine_add_board's, with the
+ * board gone. */
+int engine_replace_board(struct engine *, int board, struct transport *);
+
 /* Put a lane on a tun (or a SEQPACKET socket), which is duplicated, and let its tiny run. Where the lane has one
  * already, it is replaced, and the tiny runs on. 0, -EINVAL: no such board or lane, or a negative errno. */
 int engine_attach(struct engine *, int board, int lane, int fd);
