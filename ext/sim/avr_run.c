@@ -45,7 +45,7 @@ static inline uint64_t idle_turns(struct avr *avr, const struct avr_op *op, unsi
 
 /* A hook sees the cycle in which its access happens, the instruction's last; afterwards it may have set irq or stop. */
 #define ENTER(last) (avr->cycle = cycle + (last), avr->pc = op - avr->code)
-#define LEAVE() (stop = unlikely(avr->irq) ? 0 : avr->stop)
+#define LEAVE() (stop = unlikely(avr->irq) && avr->sreg & I ? 0 : avr->stop)
 #define LOAD(into, address, last) do { \
         uint16_t a_ = (address); \
         if (RAM(a_)) { \
