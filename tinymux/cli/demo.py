@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -56,19 +58,32 @@ def _tool(name: str, package: str) -> str:
     return path
 
 
+def _wait(session: Session, processes: Iterable[subprocess.Popen[str]]) -> None:
+    """Wait until all have ended; a signal ends them, and the demo."""
+    for process in processes:
+        while process.poll() is None:
+            if session.signals.seen(0.02):
+                for left in processes:
+                    left.kill()
+                    left.communicate()
+                raise TinymuxError("interrupted")
+
+
 def _ping(session: Session) -> None:
     """One echo request with 8 bytes to each tiny, all at once."""
     ping = _tool("ping", "iputils-ping")
     with session.bridge.namespace.inside():
         pings = {
             node: subprocess.Popen(
-                [ping, "-n", "-q", "-c", "3", "-i", "0.3", "-s", "8", "-W", str(PING_SECONDS), str(node.address)],
+                [ping, "-n", "-q", "-c", "1", "-s", "8", "-W", str(PING_SECONDS), str(node.address)],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                text=True,
             )
             for node in session.bridge.nodes
         }
-    silent = [str(node.address) for node, process in pings.items() if process.wait()]
+    _wait(session, pings.values())
+    silent = [str(node.address) for node, process in pings.items() if process.returncode]
     if silent:
         raise TinymuxError(f"no answer to ping -s 8 from {', '.join(silent)}")
     print(f"ping -s 8: an answer from each of {len(pings)}", flush=True)
@@ -81,9 +96,11 @@ def _fetch(session: Session, requests: int, parallel: int) -> None:
         "--parallel", "--parallel-max", str(parallel), f"{session.url}?[1-{requests}]",
     ]  # fmt: skip
     started = time.monotonic()
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    seconds = time.monotonic() - started
-    statuses = Counter(result.stdout.split())
+    with tempfile.TemporaryFile("w+") as output:
+        _wait(session, [subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, text=True)])
+        seconds = time.monotonic() - started
+        output.seek(0)
+        statuses = Counter(output.read().split())
     told = ", ".join(f"{count:,} x {status}" for status, count in statuses.most_common())
     print(f"curl: {requests:,} requests in {seconds:.1f} s ({requests / seconds:.0f}/s): {told}", flush=True)
     if statuses["200"] != requests:

@@ -93,7 +93,7 @@ class Nginx:
         self._log_position = 0
         self._requests: Counter[str] = Counter()
         self._account = _account()
-        self.folder = Path(tempfile.mkdtemp(prefix="tinymux-"))  # mode 0700
+        self.folder = _folder()
         try:
             self._configure(tinies)
             self._test()
@@ -227,6 +227,13 @@ class Nginx:
         self.stop()
 
 
+def _folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="tinymux-"))  # mode 0700
+    except OSError as error:
+        raise WebError(f"no place for temporary files: {error.strerror}; set TMPDIR to one") from error
+
+
 def _program() -> str:
     """Debian keeps nginx where a user's PATH may not look."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/sbin")
@@ -237,7 +244,7 @@ def _program() -> str:
 
 def _account() -> pwd.struct_passwd | None:
     """Whom nginx should run as: not root, where we are root and may be another."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or not _may_change_user():
         return None
     for name in ("www-data", "nobody"):
         with contextlib.suppress(KeyError):
@@ -245,6 +252,15 @@ def _account() -> pwd.struct_passwd | None:
             if _mapped(account.pw_uid, "uid") and _mapped(account.pw_gid, "gid"):
                 return account
     return None
+
+
+def _may_change_user() -> bool:
+    """Root may have been left without the capabilities for it (capabilities(7); their bits: linux/capability.h)."""
+    needed = 1 << 0 | 1 << 1 | 1 << 6 | 1 << 7  # CHOWN, DAC_OVERRIDE, SETGID, SETUID
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16) & needed == needed
+    return False
 
 
 def _mapped(number: int, kind: str) -> bool:
