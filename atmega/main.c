@@ -16,7 +16,7 @@ _Static_assert(sizeof(struct status) == STATUS_SIZE, "protocol.toml: [status]");
 
 int main(void)
 {
-    /* After a watchdog reset the watchdog still runs, with its shortest period, until WDRF is cleared (8.2.1). From
+    /* After a watchdog reset the watchdog still runs, with its shortest period, until WDRF is cleared (8.9). From
      * here on it resets a pump that has not come by `next` in pump.S for a second; then all starts anew. */
     wdt_reset();
     MCUSR = 0;
@@ -25,7 +25,7 @@ int main(void)
     CLKPR = 1 << CLKPCE; /* the factory's CKDIV8 fuse starts the chip at 2 MHz */
     CLKPR = 0;
 
-    uint8_t no_jtag = 1 << JTD; /* PF4-7 are the 595s': twice within four cycles (26.5.1) */
+    uint8_t no_jtag = 1 << JTD; /* PF4-7 are the 595s: JTD, twice within four cycles (MCUCR) */
     MCUCR = no_jtag;
     MCUCR = no_jtag;
 

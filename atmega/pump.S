@@ -29,7 +29,7 @@
 #include "protocol.h"
 #include "wiring.h"
 
-/* Loops of padding while the clock is low, high; PADDING changes them (datasheet of the board: README.md). */
+/* Loops of padding while the clock is low, high; PADDING changes them. */
 #define BOTH_LOOPS 5, 3
 #define TX_LOOPS   5, 3
 #define RX_LOOPS   3, 3
@@ -52,8 +52,10 @@
 #define events r24
 #define b      r30 /* one plane: lanes 0-7 */
 #define d      r31 /* lanes 8-15 */
-#define ran_lo r26 /* IDLE: planes run so far */
-#define ran_hi r27
+#define seen_b r26 /* BOTH: the sampled one */
+#define seen_d r27
+#define ran_lo r28 /* IDLE: planes run so far */
+#define ran_hi r29
 
 /* What `next` reads is UEINT, where bit i is an event of endpoint i that its UEIENX lets through (usb.c), together
  * with those bits of UDINT that are bus events. They do not collide: this device has no endpoint 3, and bit 0 means
@@ -100,7 +102,7 @@ leave:
         sts  status+STATUS_PACKETS+3,count3                     ; 2
         rcall usb_service                                       ; 3
 
-; ---- the one place to wait: 10 cycles when both banks are ready, 14 per turn when not --------------------------
+; ---- the one place to wait: 9 cycles when both banks are ready, 18 per turn when not ---------------------------
 next:
         wdr                                                     ; 1
         lds  events,UDINT                                       ; 2
@@ -187,14 +189,14 @@ both_plane:
         lds  d,UEDATX                                           ; 2
         com  b                                                  ; 1
         com  d                                                  ; 1
-        in   t,PINB                                             ; 1
-        in   events,PIND                                        ; 1
+        in   seen_b,PINB                                        ; 1
+        in   seen_d,PIND                                        ; 1
         cbi  CLOCK_PORT,CLOCK_BIT                               ; 2  clock low
         out  DDRB,b                                             ; 1
         out  DDRD,d                                             ; 1
         sts  UENUM,in_ep                                        ; 2
-        sts  UEDATX,t                                           ; 2
-        sts  UEDATX,events                                      ; 2
+        sts  UEDATX,seen_b                                      ; 2
+        sts  UEDATX,seen_d                                      ; 2
         mov  t,low                                              ; 1
 1:      dec  t                                                  ; 1
         brne 1b                                                 ; 1/2

@@ -76,7 +76,7 @@ void usb_init(void)
     UHWCON = 1 << UVREGE;
     USBCON = 1 << USBE | 1 << FRZCLK;
     PLLFRQ = 1 << PDIV2;              /* 48 MHz, ... */
-    PLLCSR = 1 << PINDIV | 1 << PLLE; /* ... from a crystal of 16 (6.11.5) */
+    PLLCSR = 1 << PINDIV | 1 << PLLE; /* ... from a crystal of 16 (6.11) */
     while (!(PLLCSR & 1 << PLOCK)) {  /* about 100 us; without a crystal the watchdog ends it */
     }
     USBCON = 1 << USBE | 1 << OTGPADE; /* the clock runs, and the pad sees VBUS */
@@ -215,7 +215,7 @@ static void setup_stage(void)
     if (done)
         UEINTX = (uint8_t)~(1 << TXINI); /* send the answer, or the ZLP of the status stage */
     else
-        UECONX = 1 << STALLRQ | 1 << EPEN; /* until the next SETUP (22.10) */
+        UECONX = 1 << STALLRQ | 1 << EPEN; /* until the next SETUP (22.11) */
 }
 
 void usb_service(void)

@@ -32,7 +32,7 @@ def pump_image(pump_elf: Path) -> bytes:
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     library = tmp_path_factory.mktemp("simulator") / "libsim.so"
     include = [f"-I{ROOT / folder}" for folder in ("build/include", "ext", "ext/engine", "ext/sim")]
-    sources = map(str, sorted((ROOT / "ext" / "sim").glob("*.c")))
+    sources = map(str, [*sorted((ROOT / "ext" / "sim").glob("*.c")), Path(__file__).with_name("pump_probe.c")])
     command = ["cc", "-std=gnu11", "-O1", "-shared", "-fPIC", *include, "-o", str(library), *sources]
     subprocess.run(command, check=True, timeout=120)
     return ctypes.CDLL(str(library))
@@ -43,7 +43,9 @@ def powered(simulator: ctypes.CDLL, pump_image: bytes) -> Iterator[Board]:
     """A board with power and the firmware, not plugged in."""
     board = Board(simulator, pump_image)
     yield board
+    faults = board.faults()
     board.close()
+    assert faults == 0 or board.cut_short, "the firmware did what the datasheet forbids"
 
 
 @pytest.fixture

@@ -68,6 +68,9 @@ class Board:
         self.handle = ctypes.c_void_p(library.board_new(ctypes.byref(config)))
         assert library.board_load_pump(self.handle, firmware, ctypes.c_size_t(len(firmware))) == 0
         self.edges: list[Edge] = []
+        self.cut_short = (
+            False  # the test takes the bus away in the middle of an access: that is no fault of the firmware
+        )
         self._trace = Trace(lambda _, signal, level, ps: self.edges.append(Edge(signal, level, ps)))
         library.board_trace(self.handle, self._trace, None)
 
@@ -91,6 +94,11 @@ class Board:
     def step(self, until: int) -> None:
         """Run to this time, or to the next IN packet."""
         self.library.board_run(self.handle, ctypes.c_uint64(until))
+
+    def faults(self) -> int:
+        """What the firmware did that the datasheet forbids."""
+        self.library.pump_faults.restype = ctypes.c_uint64
+        return self.library.pump_faults(self.handle)
 
     def run(self, ms: float) -> None:
         until = self.time + round(ms * PS_PER_MS)

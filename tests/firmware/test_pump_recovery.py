@@ -77,11 +77,27 @@ def test_a_setup_that_the_host_abandons_stops_nothing(board: Board, setup: tuple
         board.setup_alone(9, *setup)
         assert serves(board)
         board.setup_alone(9, *setup)
+        board.run(0.2)
         board.setup_alone(9, *setup)
+        board.run(0.2)
         assert board.control(*DEVICE_DESCRIPTOR)[:2] == b"\x12\x01"
     board.setup_alone(9, *setup)
     board.run(2000)
     assert board.status()[2] == 0xFFFF
+    assert serves(board)
+
+
+def test_setups_faster_than_they_can_be_served(board: Board) -> None:
+    chance = random.Random(11)
+    board.cut_short = True
+    board.control(0x00, 5, 9)
+    board.run(2)
+    for _ in range(40):
+        for _ in range(5):
+            board.setup_alone(9, *DEVICE_DESCRIPTOR)
+            board.run(chance.random() * 0.06)
+        board.run(0.2)
+        assert board.control(*DEVICE_DESCRIPTOR)[:2] == b"\x12\x01"
     assert serves(board)
 
 
@@ -105,6 +121,7 @@ def test_ep0_between_all_packets_loses_none(board: Board) -> None:
 @pytest.mark.parametrize("kind", ["BOTH", "TX", "RX", "IDLE", "nothing", "full IN banks"])
 def test_a_bus_reset_at_any_time(board: Board, kind: str) -> None:
     chance = random.Random(kind)
+    board.cut_short = True
     for _ in range(12):
         if kind not in ("nothing", "full IN banks"):
             board.credit(60)
@@ -121,7 +138,6 @@ def test_a_bus_reset_at_any_time(board: Board, kind: str) -> None:
         board.received()
         board.plug_in()
         board.received()
-        assert board.status()[3] >= 0
         assert serves(board)
 
 
