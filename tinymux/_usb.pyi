@@ -13,6 +13,14 @@ class Link:
     @property
     def transport(self) -> Any: ...
     @property
-    def fault(self) -> int: ...
-    def close(self) -> None: ...
-    def counters(self) -> dict[str, int]: ...
+    def fault(self) -> int:
+        """Why the board is gone, a positive errno (ext/usb/usb.h); 0: it is not."""
+
+    def close(self) -> None:
+        """Give the board back; `transport` answers -ENODEV from now on. Again is harmless.
+
+        An engine that serves it must have told that the board is gone, or have been stopped.
+        """
+
+    def counters(self) -> dict[str, int]:
+        """What has passed, by the names of struct usb_counters."""

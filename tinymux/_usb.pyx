@@ -15,6 +15,7 @@ cdef extern from "usb.h" nogil:
         uint32_t flying
     int usb_open(int fd, unsigned depth, transport **, unsigned *version)
     void usb_close(transport *)
+    void usb_free(transport *)
     void usb_count(const transport *, usb_counters *)
     int usb_fault(const transport *)
 
@@ -22,12 +23,10 @@ DEPTH = USB_DEPTH
 
 
 cdef class Link:
-    """A board behind an open usbfs node, which is the link's from here on."""
-
     cdef transport *_link
     cdef readonly object transport
 
-    def __init__(self, int fd, unsigned depth=USB_DEPTH):
+    def __cinit__(self, int fd, unsigned depth=USB_DEPTH):
         cdef unsigned version = 0
         cdef int error
         if not 0 < depth <= USB_DEPTH:
@@ -39,26 +38,20 @@ cdef class Link:
         self.transport = PyCapsule_New(self._link, TRANSPORT_CAPSULE, NULL)
 
     def __dealloc__(self):
-        self.close()
-
-    cpdef close(self):
-        """Give the board back. The engine must have let go of `transport`. Again is harmless."""
-        cdef transport *link = self._link
-        self._link = NULL
-        self.transport = None
-        if link is not NULL:
+        if self._link is not NULL:
             with nogil:
-                usb_close(link)
+                usb_free(self._link)
+
+    def close(self):
+        if self._link is not NULL:
+            with nogil:
+                usb_close(self._link)
 
     @property
     def fault(self):
-        """Why the board is gone, a positive errno; 0: it is not."""
-        return -usb_fault(self._link) if self._link is not NULL else 0
+        return -usb_fault(self._link)
 
     def counters(self):
-        """What passed since the link was made, by name (struct usb_counters)."""
         cdef usb_counters now
-        if self._link is NULL:
-            raise ValueError("the link is closed")
         usb_count(self._link, &now)
         return now

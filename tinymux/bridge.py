@@ -18,7 +18,7 @@ from tinymux.watch import Watch
 
 if TYPE_CHECKING:
     from tinymux._engine import Engine
-    from tinymux.boards import Board
+    from tinymux.boards import Board, OpenBoard
 
 NETWORK = "10.16.0.0/24"
 PREFIX = "tmx"
@@ -119,23 +119,23 @@ class Bridge:
             interfaces = Interfaces(namespace, self.plan, self.prefix, mtus)
             stack.callback(interfaces.close)
             engine = Engine()
-            for board in self.boards:
-                self._add(engine, board, stack)
+            opened = [self._add(engine, board, stack) for board in self.boards]
             for node, interface in zip(self.nodes, interfaces, strict=True):
                 engine.attach(node.board, node.lane, interface.fd)
             stack.callback(engine.stop)
             engine.start()
-            watch = Watch(engine)
+            watch = Watch(engine, opened)
             stack.callback(watch.close)
             self._engine, self._watch, self._namespace = engine, watch, namespace
             self._running = stack.pop_all()
         return self
 
-    def _add(self, engine: Engine, board: Board, stack: ExitStack) -> None:
+    def _add(self, engine: Engine, board: Board, stack: ExitStack) -> OpenBoard:
         opened = board.open()
         stack.callback(opened.close)
         mtu = max(image.mtu if image else DEFAULT_MTU for image in board.images)
-        engine.add_board(opened.transport, opened.owner, **{"mtu": mtu, **self._options})
+        engine.add_board(opened.transport, opened.owner, **{"mtu": mtu, **opened.options, **self._options})
+        return opened
 
     def stop(self) -> None:
         """Take everything away again; the counters stay readable. Again is harmless."""

@@ -7,12 +7,15 @@ import os
 import select
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tinymux.errors import BoardError, TinymuxError
 
 if TYPE_CHECKING:
     from tinymux._engine import Engine, Event
+    from tinymux.boards import Comeback, OpenBoard
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +27,12 @@ class Watch:
     """A thread that acts on the engine's events.
 
     "suspect" (a tiny answers nothing) and "stuck" (its lane is held low, or it talks without end) reset that tiny;
-    "board_gone" becomes `failure`; all are logged. The engine tells each trouble once, until it has passed.
+    "board_gone" calls the board's comeback, and becomes `failure` where it has none; all are logged. The engine tells
+    each trouble once, until it has passed.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, opened: Sequence[OpenBoard] = ()) -> None:
+        self._engine, self._opened = engine, opened
         self.failure: TinymuxError | None = None
         self._pauses: dict[tuple[int, int], tuple[float, float]] = {}  # lane -> end of its pause, length of the next
         self._due: dict[tuple[int, int], float] = {}  # lane -> when it is to be reset
@@ -46,6 +50,10 @@ class Watch:
             self._reset_due()
 
     def _note(self, event: Event) -> None:
+        comeback = self._comeback(event.board)
+        if event.kind == "board_gone" and comeback:
+            comeback(partial(self._engine.replace_board, event.board))
+            return
         reason = f": {os.strerror(event.error)}" if event.error else ""
         log.warning("board %d lane %d: %s%s", event.board, event.lane, event.kind, reason)
         if event.kind == "board_gone":
@@ -65,7 +73,11 @@ class Watch:
             try:
                 self._engine.reset(*lane)
             except TinymuxError as error:
-                self.failure = self.failure or error
+                if not self._comeback(lane[0]):  # else it is gone for a while
+                    self.failure = self.failure or error
+
+    def _comeback(self, board: int) -> Comeback | None:
+        return self._opened[board].comeback if board < len(self._opened) else None
 
     def close(self) -> None:
         """End the thread. Again is harmless."""

@@ -87,7 +87,7 @@ int usb_start_anew(struct usb *usb, unsigned *version)
 
 static int fill_pool(struct usb *usb, struct pool *pool, uint8_t endpoint, libusb_transfer_cb_fn done)
 {
-    for (unsigned i = 0; i < USB_DEPTH; i++) {
+    for (unsigned i = 0; i < SLOTS; i++) {
         struct slot *slot = &pool->slots[i];
         slot->usb = usb;
         slot->transfer = libusb_alloc_transfer(0);
@@ -125,7 +125,7 @@ int usb_open(int fd, unsigned depth, struct transport **transport, unsigned *ver
     if (!error)
         error = fill_pool(usb, &usb->in, USB_EP_IN, usb_in_done);
     if (error) {
-        usb_close(&usb->transport);
+        usb_free(&usb->transport);
         return error;
     }
     *transport = &usb->transport;
@@ -135,11 +135,13 @@ int usb_open(int fd, unsigned depth, struct transport **transport, unsigned *ver
 void usb_close(struct transport *transport)
 {
     struct usb *usb = (struct usb *)transport;
-    bool drained = !usb->handle || !usb_drain(usb);
-    if (drained) { /* else the kernel still owns buffers: better to lose the memory than to have it written to */
+    if (usb->fd < 0)
+        return;
+    usb->drained = !usb->handle || !usb_drain(usb);
+    if (usb->drained) {
         struct pool *pools[] = { &usb->out, &usb->in };
         for (unsigned i = 0; i < 2; i++)
-            for (unsigned j = 0; j < USB_DEPTH; j++)
+            for (unsigned j = 0; j < SLOTS; j++)
                 libusb_free_transfer(pools[i]->slots[j].transfer);
         if (usb->handle) {
             libusb_release_interface(usb->handle, INTERFACE);
@@ -148,9 +150,17 @@ void usb_close(struct transport *transport)
         if (usb->context)
             libusb_exit(usb->context);
     }
+    close(usb->fd);
+    usb->fd = -1;
+    usb->fault = usb->fault ? usb->fault : -ENODEV;
+}
+
+void usb_free(struct transport *transport)
+{
+    struct usb *usb = (struct usb *)transport;
+    usb_close(transport);
     if (usb->transport.fd >= 0)
         close(usb->transport.fd);
-    close(usb->fd);
-    if (drained)
+    if (usb->drained) /* else the kernel still owns buffers: better to lose the memory than to have it written to */
         free(usb);
 }

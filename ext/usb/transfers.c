@@ -82,7 +82,7 @@ void LIBUSB_CALL usb_in_done(struct libusb_transfer *transfer)
     bool ended_short = transfer->status == LIBUSB_TRANSFER_COMPLETED && whole < asked;
     slot->packets = whole + ended_short;
     usb->covered -= asked - slot->packets;
-    usb->arrived[(usb->arrived_first + usb->arrived_count++) % USB_DEPTH] = slot;
+    usb->arrived[(usb->arrived_first + usb->arrived_count++) % SLOTS] = slot;
 }
 
 static int launch(struct usb *usb, struct pool *pool, struct slot *slot)
@@ -174,7 +174,7 @@ static int hand_over(struct usb *usb, transport_in_fn *take, void *context)
     int packets = 0;
     while (usb->arrived_count) {
         struct slot *slot = usb->arrived[usb->arrived_first];
-        usb->arrived_first = (usb->arrived_first + 1) % USB_DEPTH;
+        usb->arrived_first = (usb->arrived_first + 1) % SLOTS;
         usb->arrived_count--;
         for (unsigned i = 0; i < slot->packets; i++) {
             unsigned left = slot->transfer->actual_length - i * USB_PACKET;
@@ -196,7 +196,7 @@ int usb_drain(struct usb *usb)
 {
     struct pool *pools[] = { &usb->out, &usb->in };
     for (unsigned i = 0; i < 2; i++)
-        for (unsigned j = 0; usb->counters.flying && j < USB_DEPTH; j++)
+        for (unsigned j = 0; usb->counters.flying && j < SLOTS; j++)
             libusb_cancel_transfer(pools[i]->slots[j].transfer); /* idle ones answer LIBUSB_ERROR_NOT_FOUND */
     for (uint64_t end = now_ns() + DRAIN_NS; usb->counters.flying && now_ns() < end;)
         handle_events(usb, 10000);
@@ -237,6 +237,8 @@ static void recover(struct usb *usb, int reason, transport_in_fn *take, void *co
 static int usb_service(struct transport *transport, transport_in_fn *take, void *context)
 {
     struct usb *usb = usb_of(transport);
+    if (usb->fd < 0)
+        return -ENODEV;
     handle_events(usb, 0);
     uint64_t now = usb->transport.board_ns = now_ns();
     int packets = hand_over(usb, take, context);
@@ -251,7 +253,9 @@ static int usb_service(struct transport *transport, transport_in_fn *take, void 
 static uint64_t usb_deadline(struct transport *transport)
 {
     struct usb *usb = usb_of(transport);
-    if (usb->filling || usb->arrived_count || usb->wrong || usb->fault)
+    if (usb->fault)
+        return UINT64_MAX;
+    if (usb->filling || usb->arrived_count || usb->wrong)
         return 0;
     return usb->submitted > usb->answered ? usb->since + SILENCE_NS : UINT64_MAX;
 }

@@ -7,6 +7,7 @@
 #include "usb.h"
 
 #define BATCH 8 /* packets in a transfer: 0.42 ms of the bus, and an eighth of the interrupts */
+#define SLOTS 64 /* transfers each way: more than packets, as one may come back late */
 #define INTERFACE 0
 #define PROBE_MS 250 /* for a board that may be silent */
 
@@ -20,8 +21,8 @@ struct slot { /* one transfer and its buffer */
 };
 
 struct pool { /* slots that are free, last in first out */
-    struct slot slots[USB_DEPTH];
-    struct slot *free[USB_DEPTH];
+    struct slot slots[SLOTS];
+    struct slot *free[SLOTS];
     unsigned count;
 };
 
@@ -29,10 +30,11 @@ struct usb {
     struct transport transport;
     libusb_context *context;
     libusb_device_handle *handle;
-    int fd;
+    int fd; /* -1: closed */
+    bool drained; /* when closed: nothing of ours is the kernel's any more */
     struct pool out, in;
     struct slot *filling;           /* OUT, not submitted yet */
-    struct slot *arrived[USB_DEPTH]; /* IN, in order, not handed over yet; a ring */
+    struct slot *arrived[SLOTS]; /* IN, in order, not handed over yet; a ring */
     unsigned arrived_first, arrived_count;
     /* Packets are numbered as they are submitted: answered <= covered <= submitted. */
     uint64_t submitted, covered, answered;

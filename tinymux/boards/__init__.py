@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tinymux.boards import usb
 from tinymux.boards.simulated import SimulatedBoard
+from tinymux.boards.usb import UsbBoard, boards
 from tinymux.errors import BoardError
 from tinymux.images import Image
 
-__all__ = ["Board", "OpenBoard", "SimulatedBoard", "find"]
+__all__ = ["Board", "Comeback", "OpenBoard", "SimulatedBoard", "UsbBoard", "boards", "find"]
+
+GoOn = Callable[[Any, Any], None]  # takes a capsule and its owner
+Comeback = Callable[[GoOn], None]
 
 
 @dataclass(frozen=True)
 class OpenBoard:
-    """A board that is in use: the link's capsule for the engine, the object that owns it, and how to let it go."""
+    """A board that is in use: the link's capsule for the engine, the object that owns it, and how to let it go.
+
+    options: the engine's, as this kind of link wants them.
+    comeback: for a board that may go and come back: called when the engine has told that it is gone, with a function
+        that takes a new capsule and its owner when it is back. Without one, a board that is gone is gone.
+    """
 
     transport: Any  # PyCapsule "tinymux.transport", ext/engine/transport.h
     owner: Any
     close: Callable[[], None]
+    options: Mapping[str, int] = field(default_factory=dict)
+    comeback: Comeback | None = None
 
 
 class Board(Protocol):
@@ -38,7 +50,13 @@ class Board(Protocol):
 
 
 def find(name: str, **options: Any) -> Board:
-    """The board of that name; only the simulated one has one yet. `options` are its own."""
+    """The board of that name: "simulated", with options of its own, or a USB board by serial, path or label.
+
+    Of a USB board only `image` may be said: what its tinies run.
+    """
     if name == "simulated":
         return SimulatedBoard(**options)
-    raise BoardError(f"no board {name!r} here: the only one is 'simulated'")
+    images = SimulatedBoard(image=options.pop("image")).images if options.get("image") else None
+    if options:
+        raise BoardError(f"{', '.join(sorted(options))}: only for the simulated board")
+    return usb.find(name, images)

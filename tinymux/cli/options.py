@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tinymux import boards
+from tinymux.boards import find
 from tinymux.bridge import NETWORK, PREFIX, Bridge
 from tinymux.errors import BoardError
 
@@ -58,7 +58,7 @@ def make_bridge(
     """The Bridge that the options ask for, not started yet."""
     given = {name: value for name, value in simulation.items() if value is not None}
     return Bridge(
-        boards.find(board, **given),
+        find(board, **given),
         network=network,
         netns=netns,
         prefix=prefix,
