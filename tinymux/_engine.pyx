@@ -1,6 +1,7 @@
 # cython: language_level=3, binding=True
 """The engine (ext/engine): boards' lanes on tuns, on a thread of its own; and a wire to try a board by hand."""
 
+cimport cython
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.errno cimport EAGAIN, ENOENT, ERANGE
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint64_t
@@ -108,6 +109,8 @@ cdef dict counters_of(const void *counters, const char **names):
     return result
 
 
+# Owners must outlive what is freed in __dealloc__, so the collector may not clear them before.
+@cython.no_gc_clear
 cdef class Engine:
     cdef engine *engine
     cdef list owners
@@ -223,6 +226,7 @@ cdef void packet_came(void *context, unsigned lane, const uint8_t *packet, unsig
         self.failure = failure
 
 
+@cython.no_gc_clear
 cdef class Wire:
     cdef wire *wire
     cdef tuple owners

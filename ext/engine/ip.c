@@ -1,7 +1,9 @@
 /* Looking at IP packets. */
 #include "ip.h"
+#include <stdbool.h>
 
 enum { ICMP = 1, TCP = 6, ICMP_ECHO_REQUEST = 8 };
+enum { FRAGMENT = 0x3FFF }; /* more fragments, or an offset */
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
 static unsigned be16(const uint8_t *bytes)
@@ -40,31 +42,25 @@ enum ip_verdict ip_check(const uint8_t *packet, unsigned length)
     }
 }
 
-/* The TCP flags of a whole IPv4 packet and the length of its data, or -1. */
-static int tcp_flags(const uint8_t *packet, unsigned length, unsigned *data)
+static enum ip_answer tcp_answer(const uint8_t *segment, unsigned length)
+{
+    unsigned offset = length < 20 ? 0 : 4u * (segment[12] >> 4);
+    if (offset < 20 || offset > length)
+        return IP_MAY_ANSWER;
+    if (segment[13] & TCP_RST)
+        return IP_WILL_NOT;
+    if (offset < length || segment[13] & (TCP_SYN | TCP_FIN))
+        return IP_MUST_ANSWER;
+    return segment[13] & TCP_ACK ? IP_BARE_ACK : IP_MAY_ANSWER;
+}
+
+enum ip_answer ip_answer(const uint8_t *packet, unsigned length)
 {
     unsigned start = header_length(packet);
-    if (packet[0] >> 4 != 4 || packet[9] != TCP || be16(packet + 6) & 0x3FFF || length < start + 20)
-        return -1;
-    unsigned offset = 4u * (packet[start + 12] >> 4);
-    if (offset < 20 || start + offset > length)
-        return -1;
-    *data = length - start - offset;
-    return packet[start + 13];
-}
-
-bool ip_wants_answer(const uint8_t *packet, unsigned length)
-{
-    unsigned data, start = header_length(packet);
-    int flags = tcp_flags(packet, length, &data);
-    if (flags >= 0)
-        return !(flags & TCP_RST) && (data || flags & (TCP_SYN | TCP_FIN));
-    return packet[0] >> 4 == 4 && packet[9] == ICMP && length > start && packet[start] == ICMP_ECHO_REQUEST;
-}
-
-bool ip_is_bare_ack(const uint8_t *packet, unsigned length)
-{
-    unsigned data;
-    int flags = tcp_flags(packet, length, &data);
-    return flags >= 0 && !data && (flags & (TCP_ACK | TCP_SYN | TCP_FIN | TCP_RST)) == TCP_ACK;
+    if (packet[0] >> 4 != 4 || be16(packet + 6) & FRAGMENT)
+        return IP_MAY_ANSWER;
+    if (packet[9] == TCP)
+        return tcp_answer(packet + start, length - start);
+    bool ping = packet[9] == ICMP && length > start && packet[start] == ICMP_ECHO_REQUEST;
+    return ping ? IP_MUST_ANSWER : IP_MAY_ANSWER;
 }

@@ -1,6 +1,5 @@
 /* The lane's state machine: see lane.h. */
 #include "lane.h"
-#include "ip.h"
 #include <string.h>
 
 static const uint8_t lone_end[] = { SLIP_END };
@@ -35,12 +34,11 @@ bool lane_load(struct lane *lane, const struct options *options, const uint8_t *
         COUNT(lane->counters.drop_oversize);
         return false;
     }
-    bool good = ip_check(packet, length) == IP_GOOD;
-    if (options->offload_acks && good && ip_is_bare_ack(packet, length)) {
+    lane->answer = ip_check(packet, length) == IP_GOOD ? ip_answer(packet, length) : IP_MAY_ANSWER;
+    if (options->offload_acks && lane->answer == IP_BARE_ACK) {
         COUNT(lane->counters.acks_offloaded);
         return false;
     }
-    lane->asking = good && ip_wants_answer(packet, length);
     lane->length = length;
     lane->framed = (uint32_t)slip_encode(lane->frame, packet, length);
     lane->tries = 0;
@@ -71,23 +69,15 @@ static void listen(struct lane *lane, const struct options *options, uint64_t en
     lane->when = end + options->listen;
 }
 
-uint64_t lane_send(struct lane *lane, const struct options *options, uint64_t first, unsigned n, uint64_t *driven)
-{
-    unsigned skip = lane->when > first ? (unsigned)(lane->when - first) : 0, made;
-    assert(lane->phase == LANE_SENDING && skip < n);
-    uint64_t planes = bits_take(&lane->out, options->gap, n - skip, &made);
-    *driven = bits_mask(made) << skip;
-    if (bits_done(&lane->out))
-        listen(lane, options, first + skip + made);
-    return planes << skip | bits_mask(skip);
-}
-
 /* What is on the air has met something. Stop it where it can still be stopped, and hear what comes. */
 static void collide(struct lane *lane, const struct options *options, uint64_t scheduled)
 {
+    lane->doubt = true;
+    if (lane->on_air == ON_AIR_NOTHING) /* it is the tail of something that is given up or settled already */
+        return;
     if (!lane->collided)
         COUNT(lane->counters.collisions);
-    lane->collided = lane->doubt = true;
+    lane->collided = true;
     if (lane->phase == LANE_SENDING) {
         lane->cut = true;
         listen(lane, options, scheduled);
@@ -129,10 +119,33 @@ static enum lane_news settle(struct lane *lane, const struct options *options, b
     }
     COUNT(lane->counters.packets_out);
     COUNT_BY(lane->counters.bytes_out, lane->length);
-    if (answered || !lane->asking)
+    if (answered || lane->answer != IP_MUST_ANSWER)
         return LANE_NO_NEWS;
     COUNT(lane->counters.silences);
     return unanswered(lane, options);
+}
+
+/* The last plane before `end` is scheduled. */
+static void sent(struct lane *lane, const struct options *options, uint64_t end)
+{
+    listen(lane, options, end);
+    bool silent = lane->answer == IP_BARE_ACK || lane->answer == IP_WILL_NOT;
+    if (lane->on_air == ON_AIR_FRAME && silent && !lane->collided) {
+        /* The next packet need not wait for the news, only for the tiny. If it speaks all the same, they collide. */
+        settle(lane, options, false);
+        quiet(lane, end + options->listen);
+    }
+}
+
+uint64_t lane_send(struct lane *lane, const struct options *options, uint64_t first, unsigned n, uint64_t *driven)
+{
+    unsigned skip = lane->when > first ? (unsigned)(lane->when - first) : 0, made;
+    assert(lane->phase == LANE_SENDING && skip < n);
+    uint64_t planes = bits_take(&lane->out, options->gap, n - skip, &made);
+    *driven = bits_mask(made) << skip;
+    if (bits_done(&lane->out))
+        sent(lane, options, first + skip + made);
+    return planes << skip | bits_mask(skip);
 }
 
 /* Why a frame is no good packet: the counter to move, or NULL; *length is the packet's. */
@@ -216,7 +229,7 @@ enum lane_news lane_hear(struct lane *lane, const struct options *options, const
     bool framed = false;
     if (lane->phase == LANE_OFF)
         return LANE_NO_NEWS;
-    if ((past->samples ^ past->sent) & past->driven && lane->on_air)
+    if ((past->samples ^ past->sent) & past->driven)
         collide(lane, options, past->scheduled);
     unsigned count = bits_receive(&lane->in, (past->samples | past->driven) & bits_mask(past->n), past->n, bytes);
     bool silent = !count && !lane->in.have;

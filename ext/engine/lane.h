@@ -6,6 +6,7 @@
  *
  *     QUIET -> SENDING -> LISTENING -> HEARING -> QUIET      a packet and its answer
  *     LISTENING -> QUIET                                     no answer within options.listen
+ *     SENDING -> QUIET                                       a packet that nobody answers
  *     QUIET -> HEARING                                       the tiny speaks unasked
  *     any -> STUCK -> QUIET                                  held low, or talking without an END
  *
@@ -16,6 +17,7 @@
 #define TINYMUX_LANE_H
 #include "bits.h"
 #include "counters.h"
+#include "ip.h"
 #include "options.h"
 #include "slip.h"
 
@@ -33,9 +35,9 @@ struct lane {
     struct bits_in in;
     bool doubt;        /* send an END alone first */
     bool loaded;       /* a packet is in `frame`, waiting or on the air */
-    bool asking;       /* it calls for an answer */
     bool collided;     /* what is on the air has met something */
     bool cut;          /* and was stopped before its end */
+    enum ip_answer answer; /* what its receiver will do */
     uint32_t tries;    /* how often `frame` went out */
     uint32_t silences; /* questions in a row without an answer */
     uint32_t length;   /* of the packet in `frame` */

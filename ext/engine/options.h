@@ -16,7 +16,7 @@
     X(tries, 2, 1, 255)         /* times a frame is sent before collisions drop it */                              \
     X(suspect, 4, 1, 65535)     /* unanswered packets in a row that make a lane suspect */                         \
     X(mtu, MTU_MAX, 28, MTU_MAX) /* bytes in a packet, each way */                                                 \
-    X(depth, 3, 1, 64)          /* OUT packets under way: as few as keep the pump busy, each costs 31 planes of    \
+    X(depth, 4, 1, 64)          /* OUT packets under way: as few as keep the pump busy, each costs 31 planes of    \
                                    latency at every turnaround */                                                  \
     X(duplex, 0, 0, 1)          /* 1: TX-only and RX-only runs where no lane needs the other direction */          \
     X(offload_acks, 0, 0, 1)    /* 1: bare TCP ACKs are not sent: for images that keep no TCP state */             \

@@ -1,0 +1,73 @@
+"""What tests of the engine share: C code built once under build/tests/, and the model board as Python sees it."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+from model import Model
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ENGINE = ROOT / "ext" / "engine"
+BUILD = ROOT / "build" / "tests"
+SOURCES = sorted(ENGINE.glob("*.c"))
+CFLAGS = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-pthread"]
+CFLAGS += [f"-I{path}" for path in (ROOT / "ext", ENGINE, ROOT / "build" / "include", HERE)]
+SANITIZE = {
+    "address": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    "thread": ["-O1", "-fsanitize=thread"],
+    "undefined": ["-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-fPIC", "-shared"],
+    "none": ["-O2", "-fPIC", "-shared"],
+}
+
+
+def built(name: str, sources: list[Path], sanitize: str) -> Path:
+    """The program or library `name`, compiled again only when something it is made of has changed."""
+    headers = [*ENGINE.glob("*.h"), *HERE.glob("*.h"), *(ROOT / "build" / "include").glob("*.h")]
+    flags = [*CFLAGS, *SANITIZE[sanitize]]
+    digest = hashlib.sha256(" ".join(flags).encode())
+    for path in sorted([*sources, *headers]):
+        digest.update(path.read_bytes())
+    target = BUILD / f"{name}-{sanitize}-{digest.hexdigest()[:16]}"
+    if not target.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        scratch = target.with_suffix(".new")
+        subprocess.run(["gcc", *flags, *map(str, sources), "-o", str(scratch)], check=True, timeout=300)
+        scratch.rename(target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def codec() -> ctypes.CDLL:
+    """slip, planes, bits and ip with the undefined-behaviour sanitizer, which ends the process where it finds any."""
+    parts = ("slip.c", "slip_x86.c", "planes.c", "planes_x86.c", "ip.c")
+    return ctypes.CDLL(str(built("codec", [*(ENGINE / part for part in parts), HERE / "bits_for_tests.c"], "undefined")))
+
+
+@pytest.fixture(scope="session")
+def model_library() -> ctypes.CDLL:
+    return Model.declare(ctypes.CDLL(str(built("model", [HERE / "model_board.c"], "none"))))
+
+
+@pytest.fixture
+def model(model_library: ctypes.CDLL) -> Model:
+    return Model(model_library)
+
+
+@pytest.fixture(scope="session")
+def program():
+    """A C program of this folder with the engine, run to its end under a sanitizer; its output."""
+
+    def run(name: str, sanitize: str, *arguments: str, timeout: float = 60) -> str:
+        path = built(name, [*SOURCES, HERE / "model_board.c", HERE / f"{name}.c"], sanitize)
+        # The thread sanitizer's shadow memory needs addresses that are not randomized too far.
+        command = ["setarch", "-R", str(path), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
