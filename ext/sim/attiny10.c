@@ -206,7 +206,7 @@ int tiny_load(struct tiny *tiny, const uint8_t *image, size_t length)
 static void reset(struct tiny *tiny, uint64_t time_ps, uint8_t cause)
 {
     uint8_t flags = tiny->io[RSTFLR] | cause;
-    tiny->running = false;
+    tiny->running = tiny->watching = false;
     avr_reset(&tiny->avr);
     memset(tiny->io, 0, sizeof tiny->io);
     tiny->io[RSTFLR] = flags;
@@ -267,8 +267,8 @@ void tiny_user_pin(struct tiny *tiny, uint64_t time_ps, bool level)
 {
     tiny_run(tiny, time_ps);
     tiny->user_level = level;
-    if (tiny->running)
-        pinint_update(tiny);
+    if (tiny->watching)
+        tiny_due(tiny, PART_PINS, tiny->avr.cycle + 1);
 }
 
 /* In reset, starting up, or without a clock: edges pass by. */
@@ -283,6 +283,8 @@ static void wait(struct tiny *tiny, uint64_t until_ps)
 void tiny_run(struct tiny *tiny, uint64_t until_ps)
 {
     uint64_t cycle;
+    if (tiny->watching)
+        pinint_edges(tiny);
     for (;;) {
         if (tiny->start_ps > until_ps) {
             wait(tiny, until_ps);

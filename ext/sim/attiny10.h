@@ -90,7 +90,8 @@ struct tiny {
     /* --- the chip's parts --- */
     uint8_t io[TINY_IO];   /* registers as last written; flags as they are */
     uint64_t ccp_until;    /* protected registers may be written before this cycle */
-    uint8_t pins_watched;  /* PINB as interrupts saw it last */
+    bool watching;         /* somebody waits for edges: INT0, PCINT0, the timer's inputs */
+    uint8_t pins_watched;  /* PINB as they saw it last */
     uint64_t watchdog_ps;  /* board time of the next time-out, UINT64_MAX when off */
     struct tiny_timer timer;
     struct tiny_nvm nvm;

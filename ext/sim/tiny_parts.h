@@ -66,6 +66,7 @@ void ports_release(struct tiny *, uint64_t time_ps, struct tiny_pins); /* in res
 
 /* tiny_pinint.c: INT0, PCINT0, and the timer's two inputs */
 void pinint_update(struct tiny *);                  /* what is watched may have changed */
+void pinint_edges(struct tiny *);                   /* edges may have been pushed */
 void pinint_due(struct tiny *);
 
 /* tiny_timer0.c */

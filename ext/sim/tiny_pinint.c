@@ -11,21 +11,24 @@ static bool int0_low(const struct tiny *tiny)
     return (tiny->io[EICRA] & 3) == LEVEL && (tiny->io[EIMSK] & 1) && !(tiny->pins_watched & INT0_PIN);
 }
 
-static bool watching(const struct tiny *tiny)
+void pinint_edges(struct tiny *tiny)
 {
-    return tiny->io[PCMSK] || tiny->io[EIMSK] || tiny->io[EICRA] || timer_wants_pins(tiny);
+    uint64_t cycle = ports_steady(tiny);
+    if (cycle < tiny->due[PART_PINS])
+        tiny_due(tiny, PART_PINS, cycle);
 }
 
 void pinint_update(struct tiny *tiny)
 {
-    if (!watching(tiny)) {
-        if (tiny->due[PART_PINS] != UINT64_MAX)
-            tiny_due(tiny, PART_PINS, UINT64_MAX);
-        return;
-    }
-    if (tiny->due[PART_PINS] == UINT64_MAX) /* begins to listen: compare with what is there now */
+    bool wanted = tiny->io[PCMSK] || tiny->io[EIMSK] || tiny->io[EICRA] || timer_wants_pins(tiny);
+    if (wanted && !tiny->watching) /* compare with what is there now */
         tiny->pins_watched = ports_read_pins(tiny);
-    tiny_due(tiny, PART_PINS, ports_steady(tiny));
+    else if (!wanted && tiny->watching)
+        tiny_due(tiny, PART_PINS, UINT64_MAX);
+    tiny->watching = wanted;
+    if (!wanted)
+        return;
+    pinint_edges(tiny);
     if (int0_low(tiny))
         tiny_flag(tiny, EIFR, 1);
 }

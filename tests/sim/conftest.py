@@ -1,40 +1,15 @@
-"""What tests of the simulator share: C drivers and AVR images, built once and kept under build/tests/."""
+"""What tests of the simulator share: C drivers, AVR images, and a tiny on the bench."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).resolve().parent
-SIM = ROOT / "ext" / "sim"
-BUILD = ROOT / "build" / "tests"
-CORE = sorted(SIM.glob("avr*.c"))
-TINY = [*CORE, SIM / "attiny10.c", *sorted(SIM.glob("tiny_*.c"))]
-CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
-SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-
-CompileC = Callable[..., Path]
-Assemble = Callable[..., bytes]
-
-
-def built(name: str, parts: list[str], depends: list[Path], command: Callable[[Path], list[str]]) -> Path:
-    """The file `name` made by `command(target)`, made again only when the parts or a file it depends on changed."""
-    digest = hashlib.sha256("\0".join(parts).encode())
-    for path in depends:
-        digest.update(path.read_bytes())
-    target = BUILD / f"{name}-{digest.hexdigest()[:16]}"
-    if not target.exists():
-        BUILD.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_suffix(".new")
-        subprocess.run(command(scratch), check=True, cwd=ROOT, timeout=120)
-        scratch.rename(target)
-    return target
+from simbuild import ASM, BUILD, CFLAGS, HERE, SANITIZE, SIM, TINY, Assemble, CompileC, built
+from tinybench import DEFINES, Bench
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +22,13 @@ def compile_c() -> CompileC:
 
     def build(driver: str, *sources: Path, libs: tuple[str, ...] = (), sanitize: bool = False) -> Path:
         files = [HERE / driver, *sources]
-        flags = [*CFLAGS, *(SANITIZE if sanitize else []), f"-I{SIM}", f"-I{HERE}", f"-I{ROOT / 'build' / 'include'}"]
-        headers = [*SIM.glob("*.h"), *HERE.glob("*.h")]
+        flags = [
+            *CFLAGS,
+            *(SANITIZE if sanitize else ["-O2"]),
+            f"-I{SIM}",
+            f"-I{HERE}",
+        ]
+        headers = [*SIM.glob("avr*.h"), *SIM.glob("*tiny*.h"), SIM / "wire.h", *HERE.glob("*.h")]
         return built(
             Path(driver).stem,
             [*map(str, files), *flags, *libs],
@@ -63,19 +43,20 @@ def compile_c() -> CompileC:
 def avr_image() -> Assemble:
     """avr_image(source, mcu="attiny10", flags=[...]): raw flash of an assembly or C source given as text.
 
-    Text that begins with a C comment or #include is C, unless `language` says otherwise.
+    In assembly " / " ends a line, so that short programs fit one.
     """
 
-    def build(source: str, mcu: str = "attiny10", flags: tuple[str, ...] = ("-nostdlib",), language: str = "") -> bytes:
-        kind = language or ("c" if source.lstrip().startswith(("#include <", "/*")) else "assembler-with-cpp")
+    def build(
+        source: str, mcu: str = "attiny10", flags: tuple[str, ...] = ("-nostdlib",), language: str = ASM
+    ) -> bytes:
         text = BUILD / f"source-{hashlib.sha256(source.encode()).hexdigest()[:16]}.S"
         BUILD.mkdir(parents=True, exist_ok=True)
-        text.write_text(source)
+        text.write_text(source.replace(" / ", "\n") if language == ASM else source)
         elf = built(
             "image",
-            [source, mcu, kind, *flags],
+            [source, mcu, language, *flags],
             [],
-            lambda target: ["avr-gcc", f"-mmcu={mcu}", *flags, "-o", str(target), "-x", kind, str(text)],
+            lambda target: ["avr-gcc", f"-mmcu={mcu}", *flags, "-o", str(target), "-x", language, str(text)],
         )
         raw = built("raw", [elf.name], [elf], lambda target: ["avr-objcopy", "-O", "binary", str(elf), str(target)])
         return raw.read_bytes()
@@ -83,3 +64,23 @@ def avr_image() -> Assemble:
     if not shutil.which("avr-gcc"):
         pytest.fail("avr-gcc is missing: apt install gcc-avr avr-libc binutils-avr")
     return build
+
+
+@pytest.fixture
+def bench(compile_c) -> Iterator[Bench]:
+    """A tiny in reset, under the sanitizers; see tinybench.py."""
+    tiny = Bench(compile_c("tiny_driver.c", *TINY, sanitize=True))
+    yield tiny
+    tiny.close()
+
+
+@pytest.fixture
+def start(bench, avr_image):
+    """start(program, **settings) -> Bench just before its first instruction, at 8 MHz after FULL_SPEED."""
+
+    def go(program: str, ppm: int = 0, **settings: int) -> Bench:
+        for name, value in settings.items():
+            bench.set(name, value)
+        return bench.boot(avr_image(DEFINES + program), ppm=ppm)
+
+    return go

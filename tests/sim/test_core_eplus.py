@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 import pytest
-from conftest import CORE, HERE
+from simbuild import CORE, HERE
 
 # The encodings of the AVR Instruction Set Manual (DS40002198, section 6): letters are operand bits, taken at random.
 # Pointers: X 26, Y 28, Z 30. A second word is random.

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import CORE
+from simbuild import CORE
 
 PC = 0x20  # words; where each instruction stands
 SP = 0x55
