@@ -1,6 +1,7 @@
 /* One tiny under remote control, for the tests: a command per line of stdin, an answer per line of stdout.
  *
  *     image HEX          flash as if programmed before power-on       power SEED PPM     power on, /RESET low
+ *     fine 0|1           let time pass one CPU cycle at a time, so that no waiting loop is jumped over
  *     reset|user|lane|clock LEVEL    set a pin from outside now        run PS             let board time pass
  *     step               one instruction (and events before it)      until CYCLE        run to a CPU cycle
  *     planes BITS PS     drive the lane with each bit for a plane of PS, clock low first; answers the levels seen
@@ -32,8 +33,14 @@ static void changed(struct tiny *t, uint64_t time_ps)
     last = user;
 }
 
+static bool fine;
+
 static void run(uint64_t until)
 {
+    while (fine && now + tiny.period_ps < until) {
+        now += tiny.period_ps;
+        tiny_run(&tiny, now);
+    }
     now = until;
     tiny_run(&tiny, now);
 }
@@ -127,7 +134,8 @@ int main(void)
         if (!strcmp(line, "get") && !strcmp(rest, "flash")) { dump_flash(); fflush(stdout); continue; }
         if (!strcmp(line, "get") && !strcmp(rest, "changes")) { puts(changes); fflush(stdout); continue; }
         if (!strcmp(line, "get")) { printf("%" PRIu64 "\n", get(rest)); fflush(stdout); continue; }
-        if (!strcmp(line, "power")) tiny_power_on(&tiny, now, value, extra);
+        if (!strcmp(line, "fine")) fine = value;
+        else if (!strcmp(line, "power")) tiny_power_on(&tiny, now, value, extra);
         else if (!strcmp(line, "reset")) tiny_reset_pin(&tiny, now, value);
         else if (!strcmp(line, "user")) tiny_user_pin(&tiny, now, value);
         else if (!strcmp(line, "lane")) tiny_lane_pin(&tiny, now, value);
