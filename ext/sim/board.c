@@ -270,6 +270,7 @@ int board_load_tiny(struct board *b, unsigned lane, const uint8_t *image, size_t
 
 const struct mega *board_pump(const struct board *b) { return &b->pump; }
 const struct tiny *board_tiny(const struct board *b, unsigned lane) { return &b->tiny[lane % LANES]; }
+const struct usb_host *board_host(const struct board *b) { return &b->host; }
 uint16_t board_running(const struct board *b) { return b->running; }
 
 void board_trace(struct board *b, board_trace_fn *fn, void *context)

@@ -13,6 +13,7 @@
 struct board; /* opaque */
 struct mega;
 struct tiny;
+struct usb_host;
 
 struct board_config {
     uint64_t seed;         /* RAM at power-on, noise, loss */
@@ -44,6 +45,7 @@ void board_power_cycle(struct board *);
 /* --- to look at; the chips have been run to board_time --- */
 const struct mega *board_pump(const struct board *);
 const struct tiny *board_tiny(const struct board *, unsigned lane);
+const struct usb_host *board_host(const struct board *); /* what the bus was used for */
 /* /RESET of the tinies, 1 = running, as the 74HC595s drive them; bit = lane. */
 uint16_t board_running(const struct board *);
 /* A wire has changed, at this time: for traces. Signals: 0-15 lanes as the pump drives them, 16-31 PB0 as the tinies do,

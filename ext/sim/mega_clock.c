@@ -17,7 +17,8 @@ static void divide(struct mega *m, uint8_t power)
 
 void mega_clock_reset(struct mega *m)
 {
-    divide(m, CKDIV8_FUSE);
+    m->io[M_CLKPR] = CKDIV8_FUSE;
+    m->cycle_ps = MEGA_CRYSTAL_PS << CKDIV8_FUSE;
     m->io[M_PLLFRQ] = PDIV_48MHZ;
     m->pll_locked = false;
 }

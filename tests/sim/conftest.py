@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from boardbench import Board
 from simbuild import ASM, BUILD, CFLAGS, HERE, SANITIZE, SIM, TINY, Assemble, CompileC, built
 from tinybench import DEFINES, Bench
 
@@ -84,3 +85,11 @@ def start(bench, avr_image):
         return bench.boot(avr_image(DEFINES + program), ppm=ppm)
 
     return go
+
+
+@pytest.fixture
+def board() -> Iterator[Board]:
+    """A board behind a pipe, under the sanitizers; see boardbench.py."""
+    bench = Board()
+    yield bench
+    bench.close()
