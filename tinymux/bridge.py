@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NETWORK = "10.16.0.0/24"
 PREFIX = "tmx"
+NOT_RUNNING = "this Bridge is not running: call start() first, or use it in a with statement"
 DEFAULT_MTU = 576  # where a tiny's image is not known; see images.Image
 
 
@@ -40,12 +41,11 @@ class Node:
     @property
     def counters(self) -> Counters:
         """Its counters as they are now; after the Bridge's end, as they were then."""
-        engine = self._bridge._engine_or_error()
-        return Counters.of(engine.counters(self.board, self.lane), engine.board_counters(self.board))
+        return self._bridge._counters(self)
 
     def reset(self) -> None:
         """Hold the tiny in reset for a moment; it starts anew while the others go on."""
-        self._bridge._engine_or_error(running=True).reset(self.board, self.lane)
+        self._bridge._running_engine().reset(self.board, self.lane)
 
 
 class Bridge:
@@ -90,6 +90,7 @@ class Bridge:
         self._lock = threading.RLock()
         self._engine: Engine | None = None
         self._watch: Watch | None = None
+        self._last: list[Counters] = []  # as they were at the end
         self._running: ExitStack | None = None
         self._namespace = Namespace()
 
@@ -143,17 +144,26 @@ class Bridge:
             running, self._running = self._running, None
             if running:
                 running.close()
+                self._last = [self._counters(node) for node in self.nodes]
+                self._engine = self._watch = None
 
     def check(self) -> None:
         """Raise if a board is gone or refuses what the Bridge needs of it."""
         if self._watch and self._watch.failure:
             raise self._watch.failure
 
-    def _engine_or_error(self, running: bool = False) -> Engine:
+    def _counters(self, node: Node) -> Counters:
         engine = self._engine
-        if engine is None or (running and not self._running):
-            raise TinymuxError("this Bridge is not running: call start() first, or use it in a with statement")
-        return engine
+        if engine:
+            return Counters.of(engine.counters(node.board, node.lane), engine.board_counters(node.board))
+        if self._last:
+            return self._last[node.index]
+        raise TinymuxError(NOT_RUNNING)
+
+    def _running_engine(self) -> Engine:
+        if not self._engine:
+            raise TinymuxError(NOT_RUNNING)
+        return self._engine
 
     def __enter__(self) -> Self:
         return self.start()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from traces import processes_in
+from web import ask
 
 from tinymux.errors import WebError
 from tinymux.namespace import Namespace
@@ -51,25 +51,6 @@ def upstream(address, answer=PAGE):
 ADDRESSES = [IPv4Address("127.0.1.16"), IPv4Address("127.0.1.17")]
 
 
-@pytest.fixture
-def folder(tmp_path_factory, monkeypatch):
-    """A folder for temporary files that is seen to be empty afterwards; nginx's user can reach it."""
-    with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o755)
-        monkeypatch.setattr(tempfile, "tempdir", name)
-        yield Path(name)
-        assert os.listdir(name) == []
-
-
-def ask(listener, method="GET", path="/", body=None, headers={}):  # noqa: B006
-    host, port = listener.address.rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=20)
-    with contextlib.closing(connection):
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(), answer.headers
-
-
 def counted(nginx, key, number):
     """Wait until nginx has logged so many answers: it does so a moment after it has given them."""
     end = time.monotonic() + 5
@@ -78,30 +59,20 @@ def counted(nginx, key, number):
     return nginx.requests()[key] == number
 
 
-def processes_in(folder):
-    """Command lines that mention the folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cwd"):
-        with contextlib.suppress(OSError):
-            if str(folder) in os.readlink(path):
-                found.append(path)
-    return found
-
-
 def test_a_tiny_gets_the_shortest_request_whatever_the_client_sends(folder):
     with (
         upstream(ADDRESSES[0]) as seen,
         Listener("127.0.0.1:0") as listener,
         Nginx(listener, ADDRESSES[:1], Namespace()) as nginx,
     ):
-        assert ask(listener)[:2] == (200, b"hello\n")
-        assert ask(listener, path="/a/long/path?with=arguments", headers={"Cookie": "x" * 500})[0] == 200
-        assert ask(listener, method="HEAD")[:2] == (200, b"")
+        assert ask(listener.address)[:2] == (200, b"hello\n")
+        assert ask(listener.address, path="/a/long/path?with=arguments", headers={"Cookie": "x" * 500})[0] == 200
+        assert ask(listener.address, method="HEAD")[:2] == (200, b"")
         assert set(seen) == {b"GET / HTTP/1.0\r\n\r\n"}
-        assert ask(listener, method="POST", body=b"x")[0] == 405
-        assert ask(listener, path="/favicon.ico")[0] == 204
+        assert ask(listener.address, method="POST", body=b"x")[0] == 405
+        assert ask(listener.address, path="/favicon.ico")[0] == 204
         assert len(seen) == 3
-        assert ask(listener)[2]["X-Tiny"] == "127.0.1.16:80"
+        assert ask(listener.address)[2]["X-Tiny"] == "127.0.1.16:80"
         assert counted(nginx, "127.0.1.16 200", 4)
 
 
@@ -111,7 +82,7 @@ def test_a_tiny_that_does_not_answer_is_passed_over(folder):
         Listener("127.0.0.1:0") as listener,
         Nginx(listener, ADDRESSES, Namespace()) as nginx,
     ):
-        assert [ask(listener)[0] for _ in range(6)] == [200] * 6
+        assert [ask(listener.address)[0] for _ in range(6)] == [200] * 6
         assert counted(nginx, "127.0.1.17 200", 6)
         assert nginx.requests()["127.0.1.16 retried"] >= 1
 
@@ -123,7 +94,7 @@ def test_an_answer_with_a_broken_header_is_retried_elsewhere(folder):
         Listener("127.0.0.1:0") as listener,
         Nginx(listener, ADDRESSES, Namespace()),
     ):
-        assert [ask(listener)[0] for _ in range(4)] == [200] * 4
+        assert [ask(listener.address)[0] for _ in range(4)] == [200] * 4
 
 
 def test_a_reload_serves_from_other_tinies(folder):
@@ -133,11 +104,11 @@ def test_a_reload_serves_from_other_tinies(folder):
         Listener("127.0.0.1:0") as listener,
         Nginx(listener, ADDRESSES[:1], Namespace()) as nginx,
     ):
-        assert ask(listener)[0] == 200
+        assert ask(listener.address)[0] == 200
         nginx.reload(ADDRESSES[1:])
         end = time.monotonic() + 5
         while not second and time.monotonic() < end:
-            assert ask(listener)[0] == 200
+            assert ask(listener.address)[0] == 200
         assert first
         assert second
         nginx.check()
@@ -160,7 +131,7 @@ def test_the_access_log_does_not_grow_for_ever(folder, monkeypatch):
         Nginx(listener, ADDRESSES[:1], Namespace()) as nginx,
     ):
         for count in range(1, 8):
-            assert ask(listener)[0] == 200
+            assert ask(listener.address)[0] == 200
             assert counted(nginx, "127.0.1.16 200", count)
         assert (nginx.folder / "access.log").stat().st_size <= 50 + 20
 
