@@ -95,7 +95,7 @@ def usb(c: Circuit) -> None:
     c.add("R4", "r22", _1="USB_P", _2="MCU_P")
     c.add("F1", "polyfuse", _1="VBUS", _2="+5V")
     c.add("C1", "c1u", _1="VBUS", _2="GND")
-    # 1u + 4u7 + 24 x 100n = 8.1 uF: below the 10 uF that USB 2.0 section 7.2.4.1 allows at attach.
+    # 1u + 4u7 + 23 x 100n = 8 uF: below the 10 uF that USB 2.0 section 7.2.4.1 allows at attach.
     c.add("C2", "c4u7", _1="+5V", _2="GND")
     c.add("R8", "r1k5", _1="+5V", _2="LED_POWER")
     c.add("D1", "led_green", A="LED_POWER", K="GND")

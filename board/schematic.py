@@ -234,7 +234,7 @@ def cell(page: Page, lane: int, x: float, y: float) -> None:
     page.label_at("CLOCK", page.wire(page.at(clock, "1"), q(30, 10)))
     # The user's pin.
     put(series, 22, 14, 90, **ABOVE)
-    put(f"D{n}", 27, 14, 180, ref_at=(0, -2.9, ""), value_at=(0, 2.9, ""))
+    put(f"D{n}", 27, 14, 180, ref_at=(-2.03, -2.9, ""), value_at=(0, 2.9, ""))
     put(f"TP{n + 1}", 17, 14, ref_at=(0, 1.6, ""))
     page.join((tiny, "PB2"), q(15, 11), q(15, 14), (series, "1"))
     page.join((series, "2"), (f"D{n}", "A"))
