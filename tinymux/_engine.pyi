@@ -78,8 +78,8 @@ class Engine:
     def events(self) -> list[Event]:
         """All events since the last call, the oldest first; each trouble is told once, until it has passed.
 
-        kind: "board_gone" (lane is -1), "suspect" (packets that call for an answer got none, option `suspect` of them in
-        a row), "stuck" (the lane is held low or talks without end), "tun_error". error: an errno, or 0.
+        kind: "board_gone" (lane is -1), "suspect" (option `suspect` packets in a row that call for an answer got none),
+        "stuck" (the lane is held low or talks without end), "tun_error". error: an errno, or 0.
         """
 
 class Wire:

@@ -8,7 +8,6 @@
 #ifdef __x86_64__
 #include "slip_kernels.h"
 #include <immintrin.h>
-#include <string.h>
 
 enum { TO_ESCAPED_END = SLIP_END ^ SLIP_ESC_END, TO_ESCAPED_ESC = SLIP_ESC ^ SLIP_ESC_ESC };
 
@@ -122,42 +121,53 @@ AVX2 static size_t escape_avx2(uint8_t *out, const uint8_t *in, size_t n)
     const uint8_t *end = in + n;
     const __m256i end_byte = _mm256_set1_epi8((char)SLIP_END), esc_byte = _mm256_set1_epi8((char)SLIP_ESC);
     const __m256i end_change = _mm256_set1_epi8(TO_ESCAPED_END), esc_change = _mm256_set1_epi8(TO_ESCAPED_ESC);
-    while (end - in >= 8) {
-        bool whole = end - in >= 32;
-        __m256i bytes;
-        if (whole)
-            bytes = _mm256_loadu_si256((const __m256i *)in);
-        else
-            bytes = _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)in));
+    while (end - in >= 32) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)in);
         __m256i is_end = _mm256_cmpeq_epi8(bytes, end_byte), is_esc = _mm256_cmpeq_epi8(bytes, esc_byte);
         unsigned special = (unsigned)_mm256_movemask_epi8(_mm256_or_si256(is_end, is_esc));
-        if (whole && !special) {
+        in += 32;
+        if (!special) {
             _mm256_storeu_si256((__m256i *)out, bytes);
-            in += 32;
             out += 32;
             continue;
         }
         __m256i change = _mm256_or_si256(_mm256_and_si256(is_end, end_change), _mm256_and_si256(is_esc, esc_change));
         bytes = _mm256_xor_si256(bytes, change);
-        __m128i low = _mm256_castsi256_si128(bytes);
+        __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
         out += expand_8(out, (uint64_t)_mm_cvtsi128_si64(low), special & 0xFF);
-        in += 8;
-        if (!whole)
-            continue;
-        __m128i high = _mm256_extracti128_si256(bytes, 1);
         out += expand_8(out, (uint64_t)_mm_extract_epi64(low, 1), special >> 8 & 0xFF);
         out += expand_8(out, (uint64_t)_mm_cvtsi128_si64(high), special >> 16 & 0xFF);
         out += expand_8(out, (uint64_t)_mm_extract_epi64(high, 1), special >> 24);
-        in += 24;
+    }
+    for (; end - in >= 8; in += 8) {
+        __m128i bytes = _mm_loadl_epi64((const __m128i *)in);
+        __m128i is_end = _mm_cmpeq_epi8(bytes, _mm256_castsi256_si128(end_byte));
+        __m128i is_esc = _mm_cmpeq_epi8(bytes, _mm256_castsi256_si128(esc_byte));
+        unsigned special = (unsigned)_mm_movemask_epi8(_mm_or_si128(is_end, is_esc)) & 0xFF;
+        bytes = _mm_xor_si128(bytes, _mm_and_si128(is_end, _mm256_castsi256_si128(end_change)));
+        bytes = _mm_xor_si128(bytes, _mm_and_si128(is_esc, _mm256_castsi256_si128(esc_change)));
+        out += expand_8(out, (uint64_t)_mm_cvtsi128_si64(bytes), special);
     }
     return (size_t)(out - start) + slip_escape_bytes(out, in, (size_t)(end - in));
 }
 
+/* Eight bytes without those that `leave` marks. Stores 8. */
 AVX2 static inline unsigned compress_8(uint8_t *out, uint64_t bytes, unsigned leave)
 {
     __m128i from = _mm_loadl_epi64((const __m128i *)compress[leave]);
     _mm_storel_epi64((__m128i *)out, _mm_shuffle_epi8(_mm_cvtsi64_si128((long long)bytes), from));
     return 8 - (unsigned)__builtin_popcount(leave);
+}
+
+AVX2 static inline unsigned compress_32(uint8_t *out, __m256i bytes, unsigned leave)
+{
+    uint8_t *start = out;
+    __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
+    out += compress_8(out, (uint64_t)_mm_cvtsi128_si64(low), leave & 0xFF);
+    out += compress_8(out, (uint64_t)_mm_extract_epi64(low, 1), leave >> 8 & 0xFF);
+    out += compress_8(out, (uint64_t)_mm_cvtsi128_si64(high), leave >> 16 & 0xFF);
+    out += compress_8(out, (uint64_t)_mm_extract_epi64(high, 1), leave >> 24);
+    return (unsigned)(out - start);
 }
 
 AVX2 static size_t unescape_avx2(uint8_t *out, const uint8_t *in, size_t n, size_t *made)
@@ -166,31 +176,38 @@ AVX2 static size_t unescape_avx2(uint8_t *out, const uint8_t *in, size_t n, size
     size_t i = 0, rest;
     const __m256i end_byte = _mm256_set1_epi8((char)SLIP_END), esc_byte = _mm256_set1_epi8((char)SLIP_ESC);
     const __m256i esc_end = _mm256_set1_epi8((char)SLIP_ESC_END), esc_esc = _mm256_set1_epi8((char)SLIP_ESC_ESC);
-    while (n - i >= 32) {
+    __m256i before = _mm256_setzero_si256(); /* is_esc of the block before */
+    for (; n - i >= 32; i += 32) {
         __m256i bytes = _mm256_loadu_si256((const __m256i *)(in + i));
         __m256i is_end = _mm256_cmpeq_epi8(bytes, end_byte), is_esc = _mm256_cmpeq_epi8(bytes, esc_byte);
-        if (_mm256_testz_si256(_mm256_or_si256(is_end, is_esc), _mm256_or_si256(is_end, is_esc))) {
+        /* all ones in each byte that follows an ESC */
+        __m256i after = _mm256_alignr_epi8(is_esc, _mm256_permute2x128_si256(before, is_esc, 0x21), 15);
+        __m256i special = _mm256_or_si256(_mm256_or_si256(is_end, is_esc), after);
+        before = is_esc;
+        if (_mm256_testz_si256(special, special)) {
             _mm256_storeu_si256((__m256i *)out, bytes);
-            i += 32;
             out += 32;
             continue;
         }
-        /* all ones in each byte that follows an ESC */
-        __m256i after = _mm256_alignr_epi8(is_esc, _mm256_permute2x128_si256(is_esc, is_esc, 0x08), 15);
         __m256i was_end = _mm256_and_si256(after, _mm256_cmpeq_epi8(bytes, esc_end));
         __m256i was_esc = _mm256_and_si256(after, _mm256_cmpeq_epi8(bytes, esc_esc));
-        __m256i wrong = _mm256_or_si256(is_end, _mm256_xor_si256(after, _mm256_or_si256(was_end, was_esc)));
-        if (!_mm256_testz_si256(wrong, wrong))
-            break; /* the byte loop finds where to stop */
+        __m256i wrong = _mm256_or_si256(is_end, _mm256_andnot_si256(_mm256_or_si256(was_end, was_esc), after));
+        unsigned leave = (unsigned)_mm256_movemask_epi8(is_esc), stop = (unsigned)_mm256_movemask_epi8(wrong);
         bytes = _mm256_blendv_epi8(_mm256_blendv_epi8(bytes, end_byte, was_end), esc_byte, was_esc);
-        unsigned leave = (unsigned)_mm256_movemask_epi8(is_esc);
-        unsigned open = leave >> 31; /* an ESC whose second half comes later: leave it for the next round */
-        __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
-        out += compress_8(out, (uint64_t)_mm_cvtsi128_si64(low), leave & 0xFF);
-        out += compress_8(out, (uint64_t)_mm_extract_epi64(low, 1), leave >> 8 & 0xFF);
-        out += compress_8(out, (uint64_t)_mm_cvtsi128_si64(high), leave >> 16 & 0xFF);
-        out += compress_8(out, (uint64_t)_mm_extract_epi64(high, 1), leave >> 24);
-        i += 32 - open;
+        if (stop) { /* before an END, or before the ESC of a wrong pair, which may be in the block before */
+            unsigned at = (unsigned)__builtin_ctz(stop), pair = (unsigned)_mm256_movemask_epi8(after) >> at & 1;
+            out += compress_32(out, bytes, leave | UINT32_MAX << at);
+            *made = (size_t)(out - start);
+            return i + at - pair;
+        }
+        out += compress_32(out, bytes, leave);
+    }
+    i -= (unsigned)_mm256_movemask_epi8(before) >> 31; /* an ESC whose second byte is not there yet */
+    for (; n - i >= 8; i += 8, out += 8) {
+        __m128i bytes = _mm_loadl_epi64((const __m128i *)(in + i));
+        if (specials_16(bytes) & 0xFF)
+            break;
+        _mm_storel_epi64((__m128i *)out, bytes);
     }
     i += slip_unescape_bytes(out, in + i, n - i, &rest);
     *made = (size_t)(out - start) + rest;

@@ -72,14 +72,18 @@ def test_sends_start_bit_data_and_gap_in_any_runs(bits, data, gap, sizes):
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.binary(max_size=60), gap=st.integers(0, 7), phase=st.integers(0, 100), tail=st.integers(0, 99), sizes=runs)
+@given(
+    data=st.binary(max_size=60), gap=st.integers(0, 7), phase=st.integers(0, 100), tail=st.integers(0, 99), sizes=runs
+)
 def test_hears_bytes_at_any_phase_and_gap_and_counts_the_silence(bits, data, gap, phase, tail, sizes):
     planes = [1] * phase + line(data, gap) + [1] * tail
     assert heard(bits, planes, sizes) == (data, tail if data else phase + tail)
 
 
 @settings(max_examples=100, deadline=None)
-@given(data=st.binary(min_size=1, max_size=30), pauses=st.lists(st.integers(0, 40), min_size=30, max_size=30), sizes=runs)
+@given(
+    data=st.binary(min_size=1, max_size=30), pauses=st.lists(st.integers(0, 40), min_size=30, max_size=30), sizes=runs
+)
 def test_hears_bytes_with_any_pauses_between_them(bits, data, pauses, sizes):
     planes = [bit for byte, pause in zip(data, pauses, strict=False) for bit in line(bytes([byte]), 0, pause)]
     assert heard(bits, planes, sizes)[0] == data

@@ -73,7 +73,7 @@ def test_packets_go_from_each_tun_to_its_tiny_and_back(rig):
         for lane in range(16):
             packet = ping(number, size=lane)
             assert rig.ask(lane, packet) == echoed(packet)
-    assert all(rig.counters(lane)["packets_in"] == 3 for lane in range(16))
+    eventually(lambda: all(rig.counters(lane)["packets_in"] == 3 for lane in range(16)))
 
 
 def test_packets_wait_in_the_tun_until_their_lane_can_take_them(rig):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 
 import pytest
 from hypothesis import given, settings
@@ -60,13 +61,14 @@ def decode(slip, pieces: list[bytes], capacity: int) -> list[tuple[int, bytes]]:
     event = ctypes.c_int()
     events = []
     for piece in pieces:
-        while piece:
-            taken = slip.slip_decode(decoder, piece, len(piece), ctypes.addressof(event))
-            assert 0 < taken <= len(piece)
-            assert event.value != MORE or taken == len(piece)
+        rest = piece
+        while rest:
+            taken = slip.slip_decode(decoder, rest, len(rest), ctypes.addressof(event))
+            assert 0 < taken <= len(rest)
+            assert event.value != MORE or taken == len(rest)
             if event.value != MORE:
                 events.append((event.value, buffer.raw[: decoder.length] if event.value == PACKET else b""))
-            piece = piece[taken:]
+            rest = rest[taken:]
     assert buffer.raw[capacity:] == b"\xaa" * 64, "stored beyond the capacity"
     return events
 
@@ -91,7 +93,7 @@ def expected(stream: bytes, capacity: int) -> list[tuple[int, bytes]]:
 
 def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(stream), *(c % (len(stream) + 1) for c in cuts)})
-    return [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [stream[a:b] for a, b in itertools.pairwise(places)]
 
 
 @settings(max_examples=150, deadline=None)

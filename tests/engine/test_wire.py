@@ -38,7 +38,9 @@ def test_a_packet_comes_back_on_its_lane(model, lane):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    payload=st.one_of(st.binary(max_size=400), st.lists(st.sampled_from(b"\xc0\xdb\xdc\xdd\xff\0"), max_size=600).map(bytes)),
+    payload=st.one_of(
+        st.binary(max_size=400), st.lists(st.sampled_from(b"\xc0\xdb\xdc\xdd\xff\0"), max_size=600).map(bytes)
+    ),
     gap=st.integers(2, 7),
     depth=st.integers(1, 8),
     leading_end=st.integers(0, 1),
