@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 
 import click
 
@@ -11,8 +12,15 @@ from tinymux.cli.up import up
 from tinymux.errors import TinymuxError
 
 
+def _version() -> str:
+    try:
+        return metadata.version("tinymux")
+    except metadata.PackageNotFoundError:
+        return "from a folder, not installed"
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="tinymux", message="%(prog)s %(version)s")
+@click.version_option(_version(), message="%(prog)s %(version)s")
 def commands() -> None:
     """Sixteen ATtiny10s behind one USB cable, each with its own Linux network interface.
 
