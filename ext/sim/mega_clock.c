@@ -2,7 +2,7 @@
 #include "mega_internal.h"
 
 enum { CKDIV8_FUSE = 3 };                   /* division 2^3: delivered so (28.2) */
-#define PLL_LOCK_PS (100 * 1000000ULL)      /* "several ms max" on paper; 100 us is what the part's users measure */
+#define PLL_LOCK_PS (5 * 1000000000ULL)     /* "several ms" (6.10.2) */
 
 static void divide(struct mega *m, uint8_t power)
 {

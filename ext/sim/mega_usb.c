@@ -40,10 +40,11 @@ int mega_usb_vector(const struct mega *m)
     return mega_endpoint_interrupts(m) ? V_USB_ENDPOINT : -1;
 }
 
-static struct usb_endpoint *selected(struct mega *m)
+/* A register of the selected endpoint, of which there is none behind UENUM 7. */
+static bool of_no_endpoint(const struct mega *m, unsigned address)
 {
-    static struct usb_endpoint none; /* UENUM 7: an endpoint that is never configured */
-    return m->usb.selected < USB_ENDPOINTS ? &m->usb.endpoint[m->usb.selected] : &none;
+    bool common = address < M_UEINTX || address == M_UENUM || address == M_UERST || address == M_UEINT;
+    return !common && m->usb.selected >= USB_ENDPOINTS;
 }
 
 static unsigned frame_number(struct mega *m)
@@ -57,7 +58,9 @@ static unsigned frame_number(struct mega *m)
 uint8_t mega_usb_read(struct mega *m, unsigned address)
 {
     struct mega_usb *u = &m->usb;
-    struct usb_endpoint *e = selected(m);
+    struct usb_endpoint *e = &u->endpoint[u->selected % USB_ENDPOINTS];
+    if (of_no_endpoint(m, address))
+        return 0;
     switch (address) {
     case M_UHWCON: return u->hardware;
     case M_USBCON: return u->control;
@@ -112,7 +115,9 @@ static void write_resets(struct mega *m, uint8_t value)
 void mega_usb_write(struct mega *m, unsigned address, uint8_t value)
 {
     struct mega_usb *u = &m->usb;
-    struct usb_endpoint *e = selected(m);
+    struct usb_endpoint *e = &u->endpoint[u->selected % USB_ENDPOINTS];
+    if (of_no_endpoint(m, address))
+        return;
     switch (address) {
     case M_UHWCON: u->hardware = value & UVREGE; return;
     case M_USBCON: write_control(m, value); return;

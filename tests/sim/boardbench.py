@@ -188,7 +188,7 @@ class Board:
         self.started()
         self.poke(R.UHWCON, R.UVREGE)
         self.poke(R.PLLCSR, R.PINDIV | R.PLLE)
-        self.run(1 * MS)
+        self.run(10 * MS)
         assert self.peek(R.PLLCSR) & R.PLOCK
         self.poke(R.USBCON, R.USBE | R.OTGPADE)
         self.poke(R.UDCON, 0)

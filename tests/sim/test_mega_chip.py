@@ -38,11 +38,11 @@ def test_the_pll_locks_after_a_while_and_unlocks_when_it_is_changed(board):
     board.new().started()
     board.poke(R.PLLCSR, R.PINDIV | R.PLLE)
     assert board.peek(R.PLLCSR) == R.PINDIV | R.PLLE
-    board.run(1 * MS)
+    board.run(10 * MS)
     assert board.peek(R.PLLCSR) & R.PLOCK
     board.poke(R.PLLFRQ, 0x0A)
     assert not board.peek(R.PLLCSR) & R.PLOCK
-    board.run(1 * MS)
+    board.run(10 * MS)
     board.poke(R.PLLCSR, 0)
     assert board.peek(R.PLLCSR) == 0
 
