@@ -370,6 +370,16 @@ int board_usb_out(struct board *b, uint8_t endpoint, const uint8_t *packet, unsi
     return usb_host_out(&b->host, b->now, endpoint, packet, length);
 }
 
+int board_usb_halted(const struct board *b, uint8_t endpoint)
+{
+    return usb_host_halted(&b->host, (endpoint & 15) % USB_ENDPOINTS, endpoint & 0x80);
+}
+
+void board_usb_cancel(struct board *b, uint8_t endpoint)
+{
+    usb_host_cancel(&b->host, (endpoint & 15) % USB_ENDPOINTS, endpoint & 0x80);
+}
+
 unsigned board_usb_out_waiting(const struct board *b, uint8_t endpoint)
 {
     return usb_host_out_waiting(&b->host, b->now, endpoint % USB_ENDPOINTS);

@@ -70,6 +70,11 @@ int board_usb_control_within(struct board *, const uint8_t setup[8], uint8_t *da
 /* Queue one packet for a bulk OUT endpoint (length 0 is a ZLP). -EAGAIN: 64 packets wait already. -EPIPE: halted. */
 int board_usb_out(struct board *, uint8_t endpoint, const uint8_t *packet, unsigned length);
 unsigned board_usb_out_waiting(const struct board *, uint8_t endpoint);
+/* The endpoint has answered STALL: nothing passes before CLEAR_FEATURE, SET_INTERFACE or SET_CONFIGURATION. */
+int board_usb_halted(const struct board *, uint8_t endpoint);
+/* The host takes back what it has queued for a bulk endpoint: OUT packets not sent yet, IN credits, IN packets not
+ * taken. */
+void board_usb_cancel(struct board *, uint8_t endpoint);
 /* The host polls a bulk IN endpoint for at most this many packets more (credits add up): the host's queued transfers.*/
 void board_usb_in_credit(struct board *, uint8_t endpoint, unsigned packets);
 /* Next packet that arrived: its length, or -EAGAIN, or -EPIPE. */

@@ -297,7 +297,7 @@ static void end_control(struct usb_host *h)
 void usb_host_control(struct usb_host *h, uint64_t ps, const uint8_t setup[8], uint8_t *data, unsigned length)
 {
     memcpy(h->control.setup, setup, 8);
-    h->control.data = data;
+    h->control.data = length ? data : h->wire; /* never NULL */
     h->control.length = length;
     h->control.in = setup[0] & 0x80;
     h->control.done = h->control.strikes = 0;
@@ -381,6 +381,23 @@ static uint32_t first_waiting(const struct usb_pipe *pipe, uint64_t ps)
 unsigned usb_host_out_waiting(const struct usb_host *h, uint64_t ps, unsigned endpoint)
 {
     return h->out[endpoint].tail - first_waiting(&h->out[endpoint], ps);
+}
+
+bool usb_host_halted(const struct usb_host *h, unsigned endpoint, bool in)
+{
+    return (in ? h->in : h->out)[endpoint].halted;
+}
+
+void usb_host_cancel(struct usb_host *h, unsigned endpoint, bool in)
+{
+    struct usb_pipe *pipe = in ? &h->in[endpoint] : &h->out[endpoint];
+    bool on_the_wire = h->phase != PHASE_NONE && h->pipe == (in ? PIPE_IN : 0) + endpoint;
+    if (in) {
+        pipe->head = pipe->tail;
+        pipe->credit = on_the_wire;
+    } else {
+        pipe->tail = pipe->sent + on_the_wire;
+    }
 }
 
 int usb_host_out(struct usb_host *h, uint64_t ps, unsigned endpoint, const uint8_t *data, unsigned length)

@@ -80,6 +80,9 @@ void usb_host_kick(struct usb_host *, uint64_t ps);
 void usb_host_control(struct usb_host *, uint64_t ps, const uint8_t setup[8], uint8_t *data, unsigned length);
 int usb_host_out(struct usb_host *, uint64_t ps, unsigned endpoint, const uint8_t *packet, unsigned length);
 unsigned usb_host_out_waiting(const struct usb_host *, uint64_t ps, unsigned endpoint);
+bool usb_host_halted(const struct usb_host *, unsigned endpoint, bool in);
+/* Forget what is queued; a transaction on the wire ends as it would have. */
+void usb_host_cancel(struct usb_host *, unsigned endpoint, bool in);
 int usb_host_in(struct usb_host *, uint64_t ps, unsigned endpoint, uint8_t *packet);
 /* When the first IN packet that nobody has taken becomes visible. */
 uint64_t usb_host_in_visible(const struct usb_host *);

@@ -82,7 +82,11 @@ int usb_start_anew(struct usb *usb, unsigned *version)
         return usb_errno(result);
     if (*version != PROTOCOL_VERSION)
         return -EPROTO;
-    return usb_errno(libusb_set_interface_alt_setting(usb->handle, INTERFACE, 0));
+    const uint8_t endpoints[] = { USB_EP_OUT, USB_EP_IN };
+    for (unsigned i = 0; i < 2; i++)
+        if ((result = libusb_clear_halt(usb->handle, endpoints[i])))
+            return usb_errno(result);
+    return usb_errno(libusb_set_interface_alt_setting(usb->handle, INTERFACE, 0)); /* which empties the banks */
 }
 
 static int fill_pool(struct usb *usb, struct pool *pool, uint8_t endpoint, libusb_transfer_cb_fn done)

@@ -21,7 +21,8 @@ enum fault {
     FAULT_BABBLE,     /* bulk IN sends more than a packet */
     FAULT_REFUSE,     /* every OUT packet is answered with OP_REFUSED */
     FAULT_LOSE,       /* `fault_value` IN packets are swallowed, then none */
-    FAULT_HANG,       /* nothing is answered until `fault_value` bus resets have passed */
+    FAULT_HANG,       /* nothing is answered until `fault_value` bus resets have passed; requests time out at once */
+    FAULT_MUTE,       /* requests are never answered */
     FAULTS
 };
 extern const char *const fault_names[FAULTS];
@@ -31,7 +32,7 @@ struct transfer { /* one bulk transfer of the guest's, as long as it waits */
     uint64_t id;
     uint8_t endpoint;
     uint32_t length, moved; /* bytes */
-    uint64_t last;          /* OUT: number of its last packet, counted since reset; 0: not all queued yet */
+    uint64_t first;         /* OUT: packets queued before its first one, counted since reset */
     uint8_t data[];
 };
 struct queue { struct transfer *head, **tail; };
@@ -59,6 +60,7 @@ bool port_waiting(const struct device *);       /* a transfer waits for the boar
 
 /* --- faults.c: each looks at what the board does and may do something else --- */
 int fault_control(struct device *, const uint8_t setup[8], uint8_t *data, unsigned length);
+bool fault_mute(const struct device *); /* this request gets no answer */
 enum end fault_in(struct device *, uint8_t packet[64], int *length);
 bool fault_silent(struct device *); /* bulk endpoints NAK for ever */
 

@@ -5,7 +5,7 @@
 #include "protocol.h"
 
 const char *const fault_names[FAULTS] = {
-    "none", "protocol", "firmware", "descriptor", "stall", "babble", "refuse", "lose", "hang",
+    "none", "protocol", "firmware", "descriptor", "stall", "babble", "refuse", "lose", "hang", "mute",
 };
 
 /* USB 2.0 section 9.4, tables 9-2 to 9-5 */
@@ -15,6 +15,11 @@ enum { CONFIGURATION_SIZE = 9, INTERFACE_SIZE = 9 };
 bool fault_silent(struct device *device)
 {
     return device->fault == FAULT_HANG;
+}
+
+bool fault_mute(const struct device *device)
+{
+    return device->fault == FAULT_MUTE;
 }
 
 /* Configuration and interface descriptors only: the interface says that it has endpoint 0 alone. */

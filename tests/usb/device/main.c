@@ -4,7 +4,7 @@
  *
  * Connects to QEMU's two sockets (guest.py) and ends when QEMU does. usbredir has no pace of its own: here board time
  * follows the wall clock, so that the full-speed budget which the simulator keeps holds in real time as well. A board
- * that cannot keep up loses time, which is counted, and never makes up for it in a burst that no bus could carry.
+ * that cannot keep up loses the time, which is counted; it makes up for 50 ms at most.
  * Orders come as lines and are answered by a line: plug, unplug, fault NAME [N], pace PERCENT, count.
  */
 #define _GNU_SOURCE
@@ -24,7 +24,8 @@
 #include "protocol.h"
 
 #define SLICE_NS 100000   /* board time run between two looks at the sockets */
-#define BEHIND_NS 2000000 /* a board that is later than this has lost the time */
+#define BEHIND_NS 50000000 /* a board that is later than this has lost the time */
+#define REST_NS 500000000  /* a board that is asked for nothing for so long stands still, and costs nothing */
 #define PS_PER_NS 1000
 
 static struct { uint8_t *bytes; size_t length; } images[2]; /* pump, tiny */
@@ -156,11 +157,15 @@ static int read_orders(struct device *device)
 static uint64_t advance(struct device *device)
 {
     static uint64_t origin_wall, origin_board; /* ns; board time is due at the same distance from both */
-    if (!device->board || !port_waiting(device)) { /* a board that is asked for nothing may stand still */
+    static uint64_t asked; /* ns; when something waited last */
+    uint64_t wall = wall_ns();
+    if (port_waiting(device))
+        asked = wall;
+    if (!device->board || wall > asked + REST_NS) {
         origin_wall = 0;
         return UINT64_MAX;
     }
-    uint64_t wall = wall_ns(), board = board_time(device->board) / PS_PER_NS;
+    uint64_t board = board_time(device->board) / PS_PER_NS;
     uint64_t due = origin_board + (wall - origin_wall) * pace / 100;
     if (!origin_wall || board > due + BEHIND_NS || due > board + BEHIND_NS) {
         if (origin_wall && due > board)
@@ -176,7 +181,7 @@ static uint64_t advance(struct device *device)
             port_collect(device);
         } while (board_time(device->board) < until * PS_PER_NS);
     }
-    return due > board + SLICE_NS ? 0 : SLICE_NS / 2;
+    return due > board + SLICE_NS ? 0 : port_waiting(device) ? SLICE_NS / 2 : 10 * SLICE_NS;
 }
 
 int main(int count, char **words)

@@ -31,12 +31,50 @@ static void drop_all(struct queue *queue)
     }
 }
 
+static void take_back(struct device *device)
+{
+    if (device->board) {
+        board_usb_cancel(device->board, USB_EP_OUT);
+        board_usb_cancel(device->board, USB_EP_IN);
+    }
+    device->credit = false;
+}
+
+/* The packets that the board has. */
+static uint64_t taken(const struct device *device)
+{
+    return device->queued - board_usb_out_waiting(device->board, USB_EP_OUT);
+}
+
+static unsigned packets_of(const struct transfer *transfer)
+{
+    return transfer->length ? (transfer->length + USB_PACKET - 1) / USB_PACKET : 1;
+}
+
+/* Packets queued, of a transfer that has some. */
+static unsigned queued_of(const struct transfer *transfer)
+{
+    return (transfer->moved + USB_PACKET - 1) / USB_PACKET;
+}
+
+/* Queue anew, from the first packet that the board has not. */
+static void rewind_out(struct device *device)
+{
+    take_back(device);
+    device->queued = taken(device);
+    for (struct transfer *transfer = device->out.head; transfer; transfer = transfer->next) {
+        unsigned had = device->queued > transfer->first ? device->queued - transfer->first : 0;
+        if (had < queued_of(transfer))
+            transfer->moved = had * USB_PACKET;
+    }
+}
+
 void port_clear(struct device *device)
 {
+    take_back(device);
     drop_all(&device->out);
     drop_all(&device->in);
     device->queued = 0;
-    device->credit = false;
 }
 
 int port_submit(struct device *device, uint64_t id, uint8_t endpoint, const uint8_t *data, uint32_t length)
@@ -67,6 +105,8 @@ bool port_cancel(struct device *device, uint64_t id)
             *at = transfer->next;
             if (!transfer->next)
                 queue->tail = at;
+            if (device->board)
+                rewind_out(device);
             redir_end(device, transfer, END_CANCELLED);
             free(transfer);
             return true;
@@ -80,22 +120,26 @@ bool port_waiting(const struct device *device)
     return device->out.head || device->in.head;
 }
 
+/* Queues the rest of a transfer; false: the board's queue is full. */
+static bool feed(struct device *device, struct transfer *transfer)
+{
+    if (!transfer->moved)
+        transfer->first = device->queued;
+    for (unsigned left; (left = transfer->length - transfer->moved);) {
+        unsigned length = left < USB_PACKET ? left : USB_PACKET;
+        if (board_usb_out(device->board, USB_EP_OUT, transfer->data + transfer->moved, length))
+            return false;
+        transfer->moved += length;
+        device->queued++;
+    }
+    return true;
+}
+
 void port_feed(struct device *device)
 {
     if (!device->board || fault_silent(device))
         return;
-    for (struct transfer *transfer = device->out.head; transfer; transfer = transfer->next) {
-        while (!transfer->last) {
-            uint32_t left = transfer->length - transfer->moved;
-            unsigned length = left < USB_PACKET ? left : USB_PACKET;
-            int status = board_usb_out(device->board, USB_EP_OUT, transfer->data + transfer->moved, length);
-            if (status) /* its queue is full, or the endpoint is halted, which port_collect sees */
-                return;
-            transfer->moved += length;
-            device->queued++;
-            if (transfer->moved == transfer->length)
-                transfer->last = device->queued;
-        }
+    for (struct transfer *transfer = device->out.head; transfer && feed(device, transfer); transfer = transfer->next) {
     }
     /* One packet at a time: whether the guest wants another is known only when this one has been seen. */
     if (device->in.head && !device->credit) {
@@ -106,10 +150,18 @@ void port_feed(struct device *device)
 
 static void collect_out(struct device *device)
 {
-    uint64_t taken = device->queued - board_usb_out_waiting(device->board, USB_EP_OUT);
-    while (device->out.head && device->out.head->last && device->out.head->last <= taken) {
-        device->count.out += (device->out.head->length + USB_PACKET - 1) / USB_PACKET;
-        finish(device, &device->out, END_OK);
+    uint64_t had = taken(device);
+    while (device->out.head) {
+        struct transfer *transfer = device->out.head;
+        if (transfer->moved == transfer->length && transfer->first + packets_of(transfer) <= had) {
+            device->count.out += packets_of(transfer);
+            finish(device, &device->out, END_OK);
+        } else if (board_usb_halted(device->board, USB_EP_OUT)) {
+            finish(device, &device->out, END_STALL);
+            rewind_out(device);
+        } else {
+            return;
+        }
     }
 }
 

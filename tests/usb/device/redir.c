@@ -102,6 +102,7 @@ static void on_set_alternate(void *context, uint64_t id, struct usb_redir_set_al
     struct device *device = context;
     int result = device->board ? standard(device, 0x01, SET_INTERFACE, wanted->alt, NULL, 0) : -EPIPE;
     struct usb_redir_alt_setting_status_header answer = {status_of(result), wanted->interface, wanted->alt};
+    port_clear(device); /* also what came for a transfer that had been cancelled meanwhile */
     usbredirparser_send_alt_setting_status(device->parser, id, &answer);
 }
 
@@ -123,6 +124,10 @@ static void on_control(void *context, uint64_t id, struct usb_redir_control_pack
 {
     struct device *device = context;
     static uint8_t answer[65536];
+    if (fault_mute(device)) {
+        usbredirparser_free_packet_data(device->parser, data);
+        return;
+    }
     bool in = asked->endpoint & 0x80;
     uint8_t setup[8] = {asked->requesttype, asked->request, asked->value,  asked->value >> 8,
                         asked->index,       asked->index >> 8, asked->length, asked->length >> 8};

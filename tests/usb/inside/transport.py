@@ -45,8 +45,8 @@ class Driver:
         self.address = _pointer(link.transport, b"tinymux.transport")
         self.transport = c.cast(self.address, c.POINTER(_Transport)).contents
         self.ops = self.transport.ops.contents
-        self.packets: list[bytes] = []
-        self._take = _take(lambda _, data, length: self.packets.append(bytes(data[:length])))
+        self.packets = packets = []  # its own name below: without a cycle it ends, and the link with it, at once
+        self._take = _take(lambda _, data, length: packets.append(bytes(data[:length])))
 
     def submit(self, packet: bytes) -> int:
         return self.ops.submit(self.address, packet, len(packet))

@@ -1,0 +1,94 @@
+"""Devices that are none of ours, broken, held, or not for us: one clear line each, and the other board goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import SERIALS, until
+from plug import Plug
+from transport import FULL, Driver
+
+from tinymux.boards import UsbBoard, boards, find
+from tinymux.boards.usb import plugged
+from tinymux.errors import BoardError
+
+
+def replug(plug: Plug, fault: str, value: int = 0) -> UsbBoard:
+    """Plug the board in anew, with a fault; it as the kernel sees it then."""
+    path = next(board.path for board in plugged() if board.serial == SERIALS[plug.number])
+    plug.unplug()
+    assert until(lambda: path not in [board.path for board in plugged()])
+    plug.fault(fault, value)
+    plug.plug()
+    assert until(lambda: path in [board.path for board in plugged()])
+    return next(board for board in plugged() if board.path == path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "value", "state", "message"),
+    [
+        ("protocol", 9, "protocol 9", "speaks protocol 9, this tinymux 1: a newer tinymux"),
+        ("protocol", 0, "protocol 0", "runs another firmware"),
+        ("firmware", 0, "other firmware", "runs another firmware"),
+        ("descriptor", 0, "ready", "its descriptors lack the two bulk endpoints"),
+        ("stall", 0, "other firmware", "runs another firmware"),
+    ],
+)
+def test_a_device_that_is_not_what_it_seems(
+    plug: Plug, second: Plug, fault: str, value: int, state: str, message: str
+) -> None:
+    board = replug(plug, fault, value)
+    assert next(each for each in boards() if each.path == board.path).state == state
+    with pytest.raises(BoardError, match=message) as error:
+        board.open()
+    assert "\n" not in str(error.value)
+    other = Driver(find(SERIALS[1]).link())
+    assert other.ask(FULL) == FULL
+    other.link.close()
+
+
+def test_a_board_in_use(board: UsbBoard) -> None:
+    link = board.link()
+    assert find(board.serial).state == "in use"
+    with pytest.raises(BoardError, match="is in use by another process"):
+        board.open()
+    assert Driver(link).ask(FULL) == FULL
+    link.close()
+    assert find(board.serial).state == "ready"
+
+
+def test_a_user_without_permission_is_told_what_to_do(board: UsbBoard) -> None:
+    os.chmod(board.node, 0o600)
+    code = f"from tinymux.boards import find; b = find('{board.serial}'); print(b.state); b.open()"
+    # nobody, who may read what this test's Python needs, wherever it lies
+    nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--clear-groups",
+        "--inh-caps=+dac_read_search",
+        "--ambient-caps=+dac_read_search",
+    ]
+    done = subprocess.run(
+        [*nobody, sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "no permission\n"
+    assert "may not be opened by this user: as root, 'tinymux install'" in done.stderr.splitlines()[-1]
+
+
+def test_chosen_by_serial_path_or_label_and_never_by_order(
+    board: UsbBoard, second: Plug, tmp_path, monkeypatch
+) -> None:
+    configuration = tmp_path / "tinymux.toml"
+    configuration.write_text(f'[[board]]\nserial = "{board.serial.lower()}"\nlabel = "kitchen"\n')
+    monkeypatch.setenv("TINYMUX_CONFIG", str(configuration))
+    for name in (board.serial, board.serial.lower(), board.path, "kitchen"):
+        assert find(name).serial == board.serial
+    assert find("kitchen").label == "kitchen"
+    for name in ("0", "1", board.serial[:-1], "cellar"):
+        with pytest.raises(BoardError, match="on USB: kitchen"):
+            find(name)
+    assert [each.serial for each in boards()] == list(SERIALS)
+    assert {(each.firmware, each.speed, each.state) for each in boards()} == {("1.00", "full", "ready")}
