@@ -48,6 +48,10 @@ class HttpClient:
         self.seq += 100_000
         return [self.segment(SYN, self.seq, 0, options=SYN_OPTIONS)]
 
+    def clear(self) -> None:
+        """Count anew."""
+        self.pages.clear()
+
     def react(self, packet: bytes) -> list[bytes]:
         """Packets that Linux would send on this one; a finished page starts the next connection."""
         _, port, seq, ack, offset, flags = struct.unpack("!HHIIBB", packet[20:34])
@@ -79,6 +83,10 @@ class PingClient:
         body = struct.pack("!BBHHH", 8, 0, 0, 7, self.number) + self.payload
         body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
         return [ipv4(self.host, self.tiny, 1, body)]
+
+    def clear(self) -> None:
+        """Count anew."""
+        self.replies = 0
 
     def react(self, packet: bytes) -> list[bytes]:
         """Count a right answer and ask again."""

@@ -12,6 +12,7 @@ import argparse
 import re
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,12 @@ def check_wiring(source: Source) -> None:
     if signals["HWB"] != "PE2":
         raise source.error("HWB: the bootloader reads PE2 and no other pin", r"^HWB\b")
 
+    check_lanes(source, lanes, take)
+    check_tiny(source, tiny)
+
+
+def check_lanes(source: Source, lanes: dict[str, Any], take: Callable[..., None]) -> None:
+    """Refuse lanes that are missing, on other pins than the planes', or that share a reset output."""
     entries = lanes.get("map")
     if not isinstance(entries, list) or len(entries) != LANES:
         count = len(entries) if isinstance(entries, list) else 0
@@ -113,6 +120,10 @@ def check_wiring(source: Source) -> None:
         if reset in outputs:
             raise source.error(f"lane {lane}: reset bit {reset} is already used by lane {outputs[reset]}", entry, lane)
         outputs[reset] = lane
+
+
+def check_tiny(source: Source, tiny: dict[str, Any]) -> None:
+    """Refuse pins that the tiny does not have, or that TPI fixes elsewhere."""
     for name, pin in tiny.items():
         if name == "part":
             continue
@@ -184,7 +195,9 @@ def protocol_header(protocol: Source) -> str:
 
 def header(name: str, lines: list[str]) -> str:
     guard = "TINYMUX_" + name.replace(".toml", "_H").upper()
-    return "\n".join([f"/* Generated from {name} by ext/tables.py. */", f"#ifndef {guard}", f"#define {guard}", *lines, "#endif", ""])
+    return "\n".join(
+        [f"/* Generated from {name} by ext/tables.py. */", f"#ifndef {guard}", f"#define {guard}", *lines, "#endif", ""]
+    )
 
 
 def python_module(wiring: Source, protocol: Source) -> str:
@@ -204,7 +217,9 @@ def write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def generate(wiring: Path = WIRING, protocol: Path = PROTOCOL, headers: Path | None = HEADERS, python: Path | None = PYTHON) -> None:
+def generate(
+    wiring: Path = WIRING, protocol: Path = PROTOCOL, headers: Path | None = HEADERS, python: Path | None = PYTHON
+) -> None:
     """Check both tables; write the headers and the Python module where a place is given."""
     tables = Source(wiring), Source(protocol)
     check_wiring(tables[0])

@@ -58,6 +58,11 @@ def server_image(page: bytes, name: str = "server") -> Image:
     return Image(name, bytes(image))
 
 
+def server_code_bytes() -> int:
+    """Flash, in bytes, that the server's program takes without a page."""
+    return len(_program()[0])
+
+
 @cache
 def _program() -> tuple[bytes, dict[str, int]]:
     """The server's code without a page, and its labels as byte addresses."""
