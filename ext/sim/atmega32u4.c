@@ -268,6 +268,7 @@ static void fire(struct mega *m, enum mega_event event)
 void mega_run(struct mega *m, uint64_t until_ps)
 {
     while (mega_time(m) < until_ps) {
+        m->poll.waits = false;
         uint64_t goal = until_ps < m->next_event ? until_ps : m->next_event;
         uint64_t stop = cycle_at(m, goal);
         avr_run(&m->avr, stop);

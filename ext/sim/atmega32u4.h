@@ -85,6 +85,7 @@ struct mega {
         uint64_t effects;
         uint16_t pc;
         uint8_t turns, elsewhere;
+        bool waits; /* proven to be in a waiting loop, and nothing has happened since */
     } poll;
 
     struct {

@@ -60,6 +60,7 @@ void mega_jump(struct mega *m, uint64_t stop)
         return;
     uint64_t turn = m->avr.cycle - start, turns = (stop - m->avr.cycle) / turn;
     m->avr.cycle += turns * turn;
+    m->poll.waits = true;
     if (m->event[EVENT_WATCHDOG] != fed) /* fed in each turn */
         mega_schedule(m, EVENT_WATCHDOG, m->event[EVENT_WATCHDOG] + turns * turn * m->cycle_ps);
 }

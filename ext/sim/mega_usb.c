@@ -28,6 +28,7 @@ bool mega_usb_attached(const struct mega *m)
 
 void mega_usb_interrupts(struct mega *m)
 {
+    m->poll.waits = false;
     if (mega_usb_vector(m) >= 0)
         m->avr.irq = true;
 }
@@ -187,7 +188,7 @@ void mega_usb_bus_reset(struct mega *m, bool end)
 bool mega_usb_frame_unnoticed(const struct mega *m)
 {
     const struct mega_usb *u = &m->usb;
-    return u->frames_run && (u->flags & (SOFI | WAKEUPI | SUSPI)) == (SOFI | WAKEUPI);
+    return m->poll.waits && u->frames_run && (u->flags & (SOFI | WAKEUPI | SUSPI)) == (SOFI | WAKEUPI);
 }
 
 void mega_usb_frame(struct mega *m, uint16_t number, uint64_t ps)
