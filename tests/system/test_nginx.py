@@ -116,15 +116,19 @@ def test_a_reload_serves_from_other_tinies(folder):
 
 def test_it_runs_in_a_private_folder_and_not_as_root(folder):
     with Listener("127.0.0.1:0") as listener, Nginx(listener, ADDRESSES, Namespace()) as nginx:
-        assert stat.S_IMODE(nginx.folder.stat().st_mode) == 0o700
         running = processes_in(nginx.folder)
         assert len(running) >= 1
+        assert nginx.folder.stat().st_mode & stat.S_IRWXO == 0
+        assert stat.S_IMODE((nginx.folder / "run").stat().st_mode) == 0o700
         if Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"] and os.geteuid() == 0:
+            # Another user's, who has no say in what root reads and writes here.
             assert all(path.stat().st_uid != 0 for path in running)
+            assert (nginx.folder / "run").stat().st_uid != 0
+            assert nginx.folder.stat().st_uid == (nginx.folder / "nginx.conf").stat().st_uid == 0
 
 
 def test_the_access_log_does_not_grow_for_ever(folder, monkeypatch):
-    monkeypatch.setattr("tinymux.web.nginx.LOG_BYTES", 50)
+    monkeypatch.setattr("tinymux.web.log.LARGEST", 50)
     with (
         upstream(ADDRESSES[0]),
         Listener("127.0.0.1:0") as listener,
@@ -133,13 +137,13 @@ def test_the_access_log_does_not_grow_for_ever(folder, monkeypatch):
         for count in range(1, 8):
             assert ask(listener.address)[0] == 200
             assert counted(nginx, "127.0.1.16 200", count)
-        assert (nginx.folder / "access.log").stat().st_size <= 50 + 20
+        assert os.fstat(nginx._access.fd).st_size <= 50 + 20
 
 
 def test_an_nginx_that_ends_by_itself_is_noticed(folder):
     with Listener("127.0.0.1:0") as listener, Nginx(listener, ADDRESSES, Namespace()) as nginx:
         nginx.check()
-        os.kill(int((nginx.folder / "nginx.pid").read_text()), signal.SIGTERM)
+        os.kill(int((nginx.folder / "run" / "nginx.pid").read_text()), signal.SIGTERM)
         with pytest.raises(WebError, match="nginx has ended"):
             for _ in range(500):
                 nginx.check()

@@ -146,7 +146,7 @@ def test_tinies_in_a_namespace_are_served_outside_it(named_namespace):
 def test_an_nginx_that_dies_ends_it_with_one_line(folder):
     with up() as running:
         (place,) = folder.iterdir()
-        os.kill(int((place / "nginx.pid").read_text()), signal.SIGKILL)
+        os.kill(int((place / "run" / "nginx.pid").read_text()), signal.SIGKILL)
         running.process.wait(timeout=20)
         errors = running.process.stderr.read()
         assert running.process.returncode == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
-from pathlib import Path
 
 # A tiny answers each connection for itself, so they may wait in line at its interface; see network.QUEUE_LENGTH.
 CONNECTIONS_PER_TINY = 32
@@ -17,7 +16,7 @@ TEMPLATE = """\
 daemon off;
 worker_processes 1;
 pid nginx.pid;
-error_log error.log warn;
+error_log stderr warn;
 {user}
 events {{
     worker_connections {connections};
@@ -25,7 +24,7 @@ events {{
 
 http {{
     log_format upstream '$status $upstream_addr';
-    access_log access.log upstream;
+    access_log /dev/stdout upstream;
     server_tokens off;
     client_body_temp_path temp;
     proxy_temp_path temp;
@@ -91,10 +90,3 @@ def configuration(tinies: Sequence[IPv4Address], listen: str, user: str | None =
         servers="\n".join(servers),
         listen=listen,
     )
-
-
-def write(folder: Path, text: str) -> Path:
-    """Put the configuration where nginx looks for it: folder/nginx.conf."""
-    path = folder / "nginx.conf"
-    path.write_text(text, encoding="ascii")
-    return path

@@ -20,11 +20,11 @@ from typing import Any
 
 from tinymux.errors import WebError
 from tinymux.namespace import Namespace
-from tinymux.web.configuration import configuration, write
+from tinymux.web.configuration import configuration
+from tinymux.web.log import Log
 
 START_SECONDS = 5.0
 STOP_SECONDS = 5.0
-LOG_BYTES = 8 << 20  # the access log is emptied when it has grown to this
 BACKLOG = 511  # nginx's own default
 
 
@@ -84,17 +84,22 @@ def _parse(where: str) -> tuple[IPv4Address | IPv6Address, int]:
 
 
 class Nginx:
-    """nginx in front of the tinies, in their namespace, with everything it writes in one folder of its own."""
+    """nginx in front of the tinies, in their namespace.
+
+    What it writes is in a folder of its own, run/ within `folder`; its logs go into memory. Its configuration is not
+    its own to change, so that an nginx gone bad, where it runs as another user, has no hold on us.
+    """
 
     def __init__(self, listener: Listener, tinies: Sequence[IPv4Address], namespace: Namespace) -> None:
         self.program = _program()
         self._listener, self._namespace = listener, namespace
         self._process: subprocess.Popen[bytes] | None = None
-        self._log_position = 0
-        self._requests: Counter[str] = Counter()
         self._account = _account()
+        self._access, self._errors = Log("access"), Log("errors")
+        self._requests: Counter[str] = Counter()
         self.folder = _folder()
         try:
+            self._prepare()
             self._configure(tinies)
             self._test()
             self._start()
@@ -102,16 +107,25 @@ class Nginx:
             self.stop()
             raise
 
+    def _prepare(self) -> None:
+        """The folder is ours, run/ nginx's; nobody else looks into either."""
+        run = self.folder / "run"
+        run.mkdir(mode=0o700)
+        if self._account:
+            os.chown(run, self._account.pw_uid, self._account.pw_gid)
+            os.chown(self.folder, -1, self._account.pw_gid)
+            self.folder.chmod(0o710)
+
     def _configure(self, tinies: Sequence[IPv4Address]) -> None:
         user = "root" if os.geteuid() == 0 and not self._account else None
-        path = write(self.folder, configuration(tinies, self._listener.address, user))
-        if self._account:
-            for owned in (path, self.folder):
-                os.chown(owned, self._account.pw_uid, self._account.pw_gid)
+        path = self.folder / "nginx.conf"
+        path.write_text(configuration(tinies, self._listener.address, user), encoding="ascii")
+        path.chmod(0o644)
 
     def _command(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Run nginx as nobody in particular where we are root: it has its socket already and needs no rights."""
-        command = [self.program, "-p", f"{self.folder}/", "-c", "nginx.conf", "-e", "error.log", *arguments]
+        prefix = ["-p", f"{self.folder}/run/", "-c", f"{self.folder}/nginx.conf", "-e", "stderr"]
+        command = [self.program, *prefix, *arguments]
         setpriv = shutil.which("setpriv")
         if setpriv:
             # Should this process be killed, nginx goes as well.
@@ -124,9 +138,9 @@ class Nginx:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE if "-t" in arguments else subprocess.DEVNULL,
-                cwd=self.folder,
+                stdout=self._access.fd,
+                stderr=self._errors.fd,
+                cwd=self.folder / "run",
                 # How nginx hands its sockets to its successor (nginx.org/en/docs/control.html): it takes ours.
                 env={"PATH": os.environ.get("PATH", os.defpath), "NGINX": f"{fd};"},
                 pass_fds=[fd],
@@ -135,77 +149,58 @@ class Nginx:
             )
 
     def _test(self) -> None:
+        """nginx -t, which also makes the pid file."""
         process = self._command("-t", "-q")
         try:
-            _, errors = process.communicate(timeout=START_SECONDS)
+            status = process.wait(START_SECONDS)
         except subprocess.TimeoutExpired as error:
             process.kill()
-            process.communicate()
+            process.wait()
             raise WebError("nginx does not finish testing its configuration") from error
-        if process.returncode:
-            reason = errors.decode(errors="replace").strip().splitlines()
-            raise WebError(f"nginx refuses its configuration: {reason[0] if reason else self._last_error()}")
+        if status:
+            raise WebError(f"nginx refuses its configuration: {self._reason()}")
 
     def _start(self) -> None:
-        (self.folder / "nginx.pid").unlink(missing_ok=True)  # -t writes one
+        pid = self.folder / "run" / "nginx.pid"
+        pid.unlink(missing_ok=True)
         self._process = self._command()
         end = time.monotonic() + START_SECONDS
-        while not (self.folder / "nginx.pid").exists():
+        while not pid.exists():
             self.check()
             if time.monotonic() > end:
-                raise WebError(f"nginx does not start: {self._last_error()}")
+                raise WebError(f"nginx does not start: {self._reason()}")
             time.sleep(0.01)
 
-    def _last_error(self) -> str:
-        try:
-            lines = (self.folder / "error.log").read_text(errors="replace").strip().splitlines()
-        except OSError:
-            lines = []
-        return lines[-1] if lines else "it says nothing"
+    def _reason(self) -> str:
+        """Its last grave complaint, or else its last one."""
+        lines = self._errors.lines() or ["it does not say why"]
+        return ([line for line in lines if "[emerg]" in line] or lines)[-1]
 
     def check(self) -> None:
         """Raise WebError if nginx has ended."""
         if self._process and self._process.poll() is not None:
-            raise WebError(f"nginx has ended: {self._last_error()}")
+            raise WebError(f"nginx has ended: {self._reason()}")
+        self._errors.shorten()
 
     def reload(self, tinies: Sequence[IPv4Address]) -> None:
         """Serve from other tinies from now on; requests under way are finished as they began."""
         self.check()
         self._configure(tinies)
-        self._test_and_keep_pid()
+        self._test()
         if self._process:
             self._process.send_signal(signal.SIGHUP)
 
-    def _test_and_keep_pid(self) -> None:
-        pid = (self.folder / "nginx.pid").read_bytes()
-        try:
-            self._test()
-        finally:
-            (self.folder / "nginx.pid").write_bytes(pid)
-
     def requests(self) -> Counter[str]:
         """Answers given so far, by tiny's address and status: "10.16.0.16 200"."""
-        path = self.folder / "access.log"
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as log:
-            log.seek(self._log_position)
-            for line in log:
-                if not line.endswith(b"\n"):
-                    break  # nginx is writing it
-                self._log_position += len(line)
-                self._count(line.decode("ascii", errors="replace"))
-            if self._log_position > LOG_BYTES:
-                os.truncate(path, 0)
-                self._log_position = 0
+        for line in self._access.lines():
+            # Each tiny that was tried is named; the status is the answer of the last one.
+            status, _, tried = line.partition(" ")
+            *failed, last = tried.replace(":80", "").split(", ")
+            self._requests.update(f"{address} retried" for address in failed)
+            if last and last != "-":
+                self._requests[f"{last} {status}"] += 1
+        self._access.shorten()
         return self._requests.copy()
-
-    def _count(self, line: str) -> None:
-        """One line of the access log. Each tiny that was tried is named; the status is the last one's answer."""
-        status, _, tried = line.strip().partition(" ")
-        *failed, last = tried.split(", ")
-        for address in failed:
-            self._requests[f"{address.removesuffix(':80')} retried"] += 1
-        if last and last != "-":
-            self._requests[f"{last.removesuffix(':80')} {status}"] += 1
 
     def stop(self) -> None:
         """End nginx and remove its folder. Again is harmless."""
@@ -219,6 +214,8 @@ class Nginx:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._access.close()
+        self._errors.close()
 
     def __enter__(self) -> Nginx:
         return self
