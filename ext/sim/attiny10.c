@@ -1,5 +1,6 @@
 /* The ATtiny10: who answers to which register, interrupts, sleep, reset, and running from one event to the next. */
 #include "tiny_parts.h"
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -71,8 +72,11 @@ static void io_write(struct avr *avr, uint16_t address, uint8_t value)
         break;
     case PCIFR:
     case EIFR: tiny->io[address] &= ~value; break; /* flags are cleared by ones */
-    case PCMSK:
-    case DIDR0: tiny->io[address] = value & 15; break;
+    case PCMSK: tiny->io[address] = value & 15; break;
+    case DIDR0:
+        tiny->io[address] = value & 15;
+        ports_look(tiny);
+        break;
     case EICRA:
     case PORTCR:
     case ADMUX: tiny->io[address] = value & 3; break;
@@ -174,6 +178,8 @@ static const struct avr_chip chip = {
     .special = io_special,
 };
 
+static_assert(PINB == 0, "avr.known_address is left at 0");
+
 /* --- life --- */
 
 int tiny_init(struct tiny *tiny, const struct wire *clock)
@@ -257,6 +263,7 @@ void tiny_reset_pin(struct tiny *tiny, uint64_t time_ps, bool level)
     if (level == tiny->reset_level)
         return;
     tiny->reset_level = level;
+    ports_look(tiny);
     if (reset_disabled(tiny))
         return;
     reset(tiny, time_ps, level ? 0 : EXTRF);
@@ -267,6 +274,7 @@ void tiny_user_pin(struct tiny *tiny, uint64_t time_ps, bool level)
 {
     tiny_run(tiny, time_ps);
     tiny->user_level = level;
+    ports_look(tiny);
     if (tiny->watching)
         tiny_due(tiny, PART_PINS, tiny->avr.cycle + 1);
 }
@@ -280,36 +288,53 @@ static void wait(struct tiny *tiny, uint64_t until_ps)
     tiny->lane_seen = wire_seen(&tiny->lane, tiny->lane_seen, until_ps);
 }
 
-void tiny_run(struct tiny *tiny, uint64_t until_ps)
+/* Out of reset and started up. False: reset again on the way. */
+static bool run(struct tiny *tiny, uint64_t until_ps)
 {
-    uint64_t cycle;
+    struct avr *avr = &tiny->avr;
+    avr->known_until = 0; /* edges may have been pushed */
     if (tiny->watching)
         pinint_edges(tiny);
+    tiny->epoch_ps = tiny_ps(tiny, avr->cycle); /* near, for short divisions */
+    tiny->epoch_cycle = avr->cycle;
+    uint64_t until = tiny_cycle(tiny, until_ps);
+    for (;;) {
+        if (avr->cycle >= tiny->event) {
+            events(tiny);
+            if (!tiny->running)
+                return false;
+        } else if (avr->cycle >= until) {
+            return true;
+        } else {
+            avr_run(avr, until < tiny->event ? until : tiny->event);
+            if (tiny->retimed)
+                until = tiny_cycle(tiny, until_ps);
+            tiny->retimed = false;
+        }
+    }
+}
+
+void tiny_run(struct tiny *tiny, uint64_t until_ps)
+{
     for (;;) {
         if (tiny->start_ps > until_ps) {
             wait(tiny, until_ps);
             break;
         }
         if (!tiny->running) {
-            tiny->running = true;
             wait(tiny, tiny->start_ps);
+            tiny->running = true;
             clock_start(tiny, tiny->start_ps);
             watchdog_start(tiny, tiny->start_ps);
         }
-        if (tiny->stopped) { /* only the watchdog gets it out of this */
-            if (tiny->watchdog_ps <= until_ps) {
-                watchdog_due(tiny);
-                continue;
-            }
+        if (!tiny->stopped && run(tiny, until_ps) && !tiny->stopped)
+            break;
+        if (tiny->stopped && tiny->watchdog_ps > until_ps) { /* only the watchdog gets it out of this */
             wait(tiny, until_ps);
             break;
         }
-        if (tiny->avr.cycle >= tiny->event)
-            events(tiny);
-        else if (tiny->avr.cycle < (cycle = tiny_cycle(tiny, until_ps)))
-            avr_run(&tiny->avr, cycle < tiny->event ? cycle : tiny->event);
-        else
-            break;
+        if (tiny->stopped)
+            watchdog_due(tiny);
     }
     tiny->now_ps = until_ps;
 }

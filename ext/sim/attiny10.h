@@ -24,6 +24,7 @@ enum tiny_drive { TINY_RELEASED, TINY_PULLED_UP, TINY_LOW, TINY_HIGH };
 /* What the tiny does to its four pins: a bit per pin. */
 struct tiny_pins {
     uint8_t out, level, pull; /* driven; high if driven; pull-up on */
+    uint8_t listen, fixed;    /* PINB: which of clock and lane it shows; the other bits */
 };
 
 /* Who wants to be looked at, at a CPU cycle; tiny_parts.h. */
@@ -85,6 +86,7 @@ struct tiny {
     uint64_t now_ps;     /* as far as it has been run */
     uint64_t due[PARTS], event; /* CPU cycles; event is the first of them */
     bool running;        /* out of reset and started up */
+    bool retimed;        /* a cycle's board time has changed */
     bool stopped;        /* a clock was chosen that is not there */
 
     /* --- the chip's parts --- */
@@ -119,7 +121,13 @@ static inline void tiny_lane_pin(struct tiny *tiny, uint64_t time_ps, bool relea
 void tiny_run(struct tiny *, uint64_t until_ps);
 
 /* What the tiny does to a pin (0-3) at a board time that it was just run to. */
-enum tiny_drive tiny_pin(const struct tiny *, unsigned pin, uint64_t time_ps);
+static inline enum tiny_drive tiny_pin(const struct tiny *tiny, unsigned pin, uint64_t time_ps)
+{
+    const struct tiny_pins *pins = time_ps >= tiny->pins_ps ? &tiny->pins : &tiny->pins_before;
+    if (pins->out >> pin & 1)
+        return pins->level >> pin & 1 ? TINY_HIGH : TINY_LOW;
+    return pins->pull >> pin & 1 ? TINY_PULLED_UP : TINY_RELEASED;
+}
 /* The lane's level at the time that the tiny was just run to: low if the tiny or the pump chip drives it low. */
 bool tiny_lane(const struct tiny *, uint64_t time_ps);
 #endif

@@ -14,8 +14,8 @@ struct avr;
 struct avr_op; /* one decoded instruction, avr_ops.h */
 
 /* What a chip tells its core. `address` is a data-space address: I/O register n is n on AVRrc and n + 0x20 on AVRe+.
- * In a hook avr.cycle is the cycle of the access (the instruction's last) and avr.pc its instruction; a hook may change
- * avr.irq, lower avr.stop and set avr.asleep. */
+ * In a hook avr.cycle is the cycle of the access (the instruction's last) and avr.pc its instruction; avr.sreg has I and
+ * T only. A hook may change avr.irq, lower avr.stop and set avr.asleep. */
 struct avr_chip {
     enum avr_profile profile;
     uint16_t flash_words; /* a power of two */
@@ -51,6 +51,10 @@ struct avr {
     uint16_t *flash;     /* as programmed; read by LPM, or at 0x4000 by LD on AVRrc */
     struct avr_op *code; /* decoded flash */
     const struct avr_chip *chip;
+    /* One I/O register whose value the chip tells beforehand: reads before that cycle need no hook. Optional, for speed.*/
+    uint64_t known_until;
+    uint16_t known_address;
+    uint8_t known_value;
     uint64_t shadow;  /* cycle at which no interrupt is taken: SEI or RETI has just ended */
     uint64_t illegal; /* count of undefined opcodes met; they execute as NOP */
     uint16_t illegal_pc;

@@ -14,7 +14,8 @@ static inline uint64_t idle_turns(struct avr *avr, const struct avr_op *op, unsi
     uint64_t room = stop > cycle ? (stop - cycle) / turn : 0;
     if (!room || op->k >= avr->chip->io_end)
         return room;
-    uint64_t steady = avr->chip->steady(avr, op->k);
+    bool known = op->k == avr->known_address && avr->cycle < avr->known_until;
+    uint64_t steady = known ? avr->known_until : avr->chip->steady(avr, op->k);
     uint64_t turns = steady > avr->cycle ? (steady - avr->cycle - 1) / turn + 1 : 0;
     return turns < room ? turns : room;
 }
@@ -50,16 +51,25 @@ static inline uint64_t idle_turns(struct avr *avr, const struct avr_op *op, unsi
         uint16_t a_ = (address); \
         if (RAM(a_)) { \
             into = avr->ram[a_ - chip->ram_start]; \
+        } else if (a_ == avr->known_address && cycle + (last) < avr->known_until) { \
+            into = avr->known_value; \
+            avr->cycle = cycle + (last); \
+        } else if ((unsigned)(a_ - io_first) < 0x3d) { \
+            ENTER(last); into = chip->read(avr, a_); LEAVE(); \
         } else { \
             if (avr_flash_mapped(avr, a_)) cycle++; \
-            SREG_PACK(); ENTER(last); into = avr_read_other(avr, a_); LEAVE(); \
+            if (a_ == sreg_address) SREG_PACK(); \
+            ENTER(last); into = avr_read_other(avr, a_); LEAVE(); \
         } } while (0)
 #define STORE(address, value, last) do { \
         uint16_t a_ = (address); \
         if (RAM(a_)) { \
             avr->ram[a_ - chip->ram_start] = (value); \
+        } else if ((unsigned)(a_ - io_first) < 0x3d) { \
+            ENTER(last); chip->write(avr, a_, value); LEAVE(); \
         } else { \
-            SREG_PACK(); ENTER(last); avr_write_other(avr, a_, value); SREG_UNPACK(); LEAVE(); \
+            ENTER(last); avr_write_other(avr, a_, value); LEAVE(); \
+            if (a_ == sreg_address) SREG_UNPACK(); \
         } } while (0)
 #define PUSH_BYTE(value, last) do { STORE(avr->sp, value, last); avr->sp--; } while (0)
 #define PUSH_PC(address) do { unsigned p_ = (address); PUSH_BYTE(p_ & 0xff, 1); PUSH_BYTE(p_ >> 8, 2); } while (0)
@@ -73,7 +83,7 @@ void avr_run(struct avr *avr, uint64_t until)
     };
     const struct avr_chip *const chip = avr->chip;
     const struct avr_op *op = avr->code + avr->pc;
-    const unsigned pc_mask = chip->flash_words - 1u;
+    const unsigned pc_mask = chip->flash_words - 1u, io_first = chip->profile == AVR_RC ? 0 : 0x20, sreg_address = io_first + 0x3f;
     uint8_t *const r = avr->r;
     uint64_t cycle = avr->cycle, stop = 0;
     unsigned c, z, n, v, s, h;
@@ -329,7 +339,7 @@ do_LPM_INC: {
 }
 
     /* --- the chip's --- */
-#define SPECIAL(name) do_##name: SREG_PACK(); ENTER(0); if (chip->special) chip->special(avr, AVR_##name); LEAVE(); \
+#define SPECIAL(name) do_##name: ENTER(0); if (chip->special) chip->special(avr, AVR_##name); LEAVE(); \
     if (avr->asleep) stop = 0; \
     NEXT(1);
     SPECIAL(SPM)

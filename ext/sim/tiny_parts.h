@@ -35,13 +35,20 @@ static inline uint64_t tiny_ps(const struct tiny *tiny, uint64_t cycle)
     return tiny->epoch_ps + (cycle - tiny->epoch_cycle) * tiny->period_ps;
 }
 
+/* Cycles that `ps` (not 0) take, a begun one counts; mostly few, and then the division is a short one. */
+static inline uint64_t tiny_cycles(const struct tiny *tiny, uint64_t ps)
+{
+    if (ps - 1 <= UINT32_MAX)
+        return (uint32_t)(ps - 1) / tiny->period_ps + 1;
+    return (ps - 1) / tiny->period_ps + 1;
+}
+
 /* First cycle that begins at or after a board time. */
 static inline uint64_t tiny_cycle(const struct tiny *tiny, uint64_t time_ps)
 {
     if (time_ps == UINT64_MAX)
         return UINT64_MAX;
-    return time_ps <= tiny->epoch_ps ? tiny->epoch_cycle
-                                     : tiny->epoch_cycle + (time_ps - tiny->epoch_ps - 1) / tiny->period_ps + 1;
+    return tiny->epoch_cycle + (time_ps > tiny->epoch_ps ? tiny_cycles(tiny, time_ps - tiny->epoch_ps) : 0);
 }
 
 /* attiny10.c */
@@ -61,6 +68,7 @@ static inline bool clock_unprotected(const struct tiny *tiny)
 /* tiny_ports.c */
 uint8_t ports_read_pins(struct tiny *);             /* PINB, in the cycle avr.cycle */
 uint64_t ports_steady(struct tiny *);               /* first cycle at which PINB could read otherwise */
+void ports_look(struct tiny *);                     /* what PINB shows has changed from outside, or DIDR0 */
 void ports_update(struct tiny *, uint64_t cycle);   /* what drives the pins has changed: they follow in this cycle */
 void ports_release(struct tiny *, uint64_t time_ps, struct tiny_pins); /* in reset: what TPI drives, or nothing */
 

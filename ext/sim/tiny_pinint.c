@@ -13,7 +13,8 @@ static bool int0_low(const struct tiny *tiny)
 
 void pinint_edges(struct tiny *tiny)
 {
-    uint64_t cycle = ports_steady(tiny);
+    uint64_t steady = ports_steady(tiny);
+    uint64_t cycle = tiny->avr.known_value == tiny->pins_watched ? steady : tiny->avr.cycle; /* changed already: now */
     if (cycle < tiny->due[PART_PINS])
         tiny_due(tiny, PART_PINS, cycle);
 }

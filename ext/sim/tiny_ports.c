@@ -3,32 +3,48 @@
 
 enum { LANE = 1, CLOCK = 2, USER = 4, RESET = 8 };
 
-static uint8_t levels(const struct tiny *tiny, const struct tiny_pins *pins)
-{
-    uint8_t outside = wire_level(&tiny->lane, tiny->lane_seen) | wire_level(tiny->clock, tiny->clock_seen) << 1 |
-                      tiny->user_level << 2 | tiny->reset_level << 3;
-    /* The pull-up matters on PB2 only: lane and clock are driven, or pulled up, from outside. */
-    outside |= pins->pull & USER;
-    return ((pins->level & pins->out) | (outside & ~pins->out)) & ~tiny->io[DIDR0] & 15;
-}
-
 /* The latch before PINB closes at the falling clock edge in the middle of a cycle and PINB takes it over at the next
- * rising edge: IN reads what the pin was half a cycle before. */
+ * rising edge: IN reads what the pin was half a cycle before. The core is told how long that holds. */
 uint8_t ports_read_pins(struct tiny *tiny)
 {
-    uint64_t cycle = tiny->avr.cycle, sample = tiny_ps(tiny, cycle) - tiny->period_ps / 2;
-    tiny->clock_seen = wire_seen(tiny->clock, tiny->clock_seen, sample);
-    tiny->lane_seen = wire_seen(&tiny->lane, tiny->lane_seen, sample);
-    return levels(tiny, cycle > tiny->pins_cycle ? &tiny->pins : &tiny->pins_before);
+    struct avr *avr = &tiny->avr;
+    uint64_t sample = tiny_ps(tiny, avr->cycle) - tiny->period_ps / 2, edge;
+    while ((edge = wire_next(tiny->clock, tiny->clock_seen)) <= sample)
+        tiny->clock_seen++;
+    avr->known_until = edge;
+    while ((edge = wire_next(&tiny->lane, tiny->lane_seen)) <= sample)
+        tiny->lane_seen++;
+    if (edge < avr->known_until)
+        avr->known_until = edge;
+    if (avr->known_until != UINT64_MAX)
+        avr->known_until = avr->cycle + tiny_cycles(tiny, avr->known_until - sample);
+    const struct tiny_pins *pins = &tiny->pins;
+    if (avr->cycle <= tiny->pins_cycle) {
+        pins = &tiny->pins_before;
+        avr->known_until = tiny->pins_cycle + 1;
+    }
+    uint8_t outside = wire_level(&tiny->lane, tiny->lane_seen) | wire_level(tiny->clock, tiny->clock_seen) << 1;
+    return avr->known_value = (outside & pins->listen) | pins->fixed;
 }
 
 uint64_t ports_steady(struct tiny *tiny)
 {
-    if (tiny->avr.cycle <= tiny->pins_cycle)
-        return tiny->pins_cycle + 1;
-    uint64_t clock = wire_next(tiny->clock, tiny->clock_seen), lane = wire_next(&tiny->lane, tiny->lane_seen);
-    uint64_t next = clock < lane ? clock : lane;
-    return next == UINT64_MAX ? next : tiny_cycle(tiny, next + tiny->period_ps / 2);
+    ports_read_pins(tiny);
+    return tiny->avr.known_until;
+}
+
+/* What PINB shows. The pull-up matters on PB2 only: lane and clock are driven, or pulled up, from outside. */
+static void look(struct tiny *tiny, struct tiny_pins *pins)
+{
+    uint8_t enabled = ~tiny->io[DIDR0], outside = (tiny->user_level ? USER : pins->pull & USER) | (tiny->reset_level ? RESET : 0);
+    pins->listen = (LANE | CLOCK) & ~pins->out & enabled;
+    pins->fixed = ((pins->level & pins->out) | (outside & ~pins->out)) & enabled & 15;
+}
+
+void ports_look(struct tiny *tiny)
+{
+    look(tiny, &tiny->pins);
+    tiny->avr.known_until = 0;
 }
 
 static void change(struct tiny *tiny, struct tiny_pins pins, uint64_t time_ps)
@@ -36,6 +52,7 @@ static void change(struct tiny *tiny, struct tiny_pins pins, uint64_t time_ps)
     tiny->pins_before = tiny->pins;
     tiny->pins = pins;
     tiny->pins_ps = time_ps;
+    ports_look(tiny);
     if (tiny->changed)
         tiny->changed(tiny, time_ps);
 }
@@ -53,21 +70,14 @@ void ports_update(struct tiny *tiny, uint64_t cycle)
         return;
     change(tiny, pins, tiny_ps(tiny, cycle));
     tiny->pins_cycle = cycle;
-    pinint_update(tiny);
+    if (tiny->watching)
+        pinint_update(tiny);
 }
 
 void ports_release(struct tiny *tiny, uint64_t time_ps, struct tiny_pins pins)
 {
     change(tiny, pins, time_ps);
     tiny->pins_cycle = tiny->avr.cycle;
-}
-
-enum tiny_drive tiny_pin(const struct tiny *tiny, unsigned pin, uint64_t time_ps)
-{
-    const struct tiny_pins *pins = time_ps >= tiny->pins_ps ? &tiny->pins : &tiny->pins_before;
-    if (pins->out >> pin & 1)
-        return pins->level >> pin & 1 ? TINY_HIGH : TINY_LOW;
-    return pins->pull >> pin & 1 ? TINY_PULLED_UP : TINY_RELEASED;
 }
 
 bool tiny_lane(const struct tiny *tiny, uint64_t time_ps)
