@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -45,41 +46,41 @@ MADE = (
 NEEDS_KICAD = 3
 
 
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
 def enter() -> None:
     """Go on in a Python that has Debian's pcbnew and, in a folder of its own, kiauto and gerbonara."""
     python = VENV / "bin" / "python"
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
     if not shutil.which("eeschema") or not Path("/usr/lib/python3/dist-packages/pcbnew.py").exists():
-        print("KiCad 6 is not installed: see the head of board/build.py for Debian's packages", file=sys.stderr)
+        say("KiCad 6 is not installed: see the head of board/build.py for Debian's packages")
         sys.exit(NEEDS_KICAD)
     stamp, wanted = VENV / "requirements.txt", (HERE / "requirements.txt").read_text(encoding="utf-8")
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        subprocess.run(["/usr/bin/python3", "-m", "venv", "--clear", "--system-site-packages", VENV], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
+        try:
+            subprocess.run(["/usr/bin/python3", "-m", "venv", "--clear", "--system-site-packages", VENV], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
+        except subprocess.CalledProcessError as error:
+            say(f"kiauto and gerbonara cannot be installed: {error}")
+            sys.exit(NEEDS_KICAD)
         stamp.write_text(wanted, encoding="utf-8")
     os.execv(python, [str(python), __file__, *sys.argv[1:]])
 
 
-def say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
-
-
-def eeschema(folder: Path, result: str, *command: str) -> Path:
-    """One job of the schematic editor, which has no command line of its own: kiauto moves its mouse.
-
-    It works on a copy, as it leaves files beside the schematic.
-    """
-    desk = WORK / "eeschema"
-    shutil.rmtree(desk, ignore_errors=True)
-    desk.mkdir(parents=True)
-    for path in (*folder.glob("*.kicad_sch"), *folder.glob("*.kicad_pro")):
-        shutil.copy(path, desk)
-    for _attempt in range(3):  # a loaded machine may be slower than kiauto's patience
-        tool = [VENV / "bin" / "eeschema_do", *command, desk / f"{NAME}.kicad_sch", desk]
-        done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=240)
-        if (desk / result).exists():
-            return desk / result
+def eeschema(folder: Path, result: str, *command: str) -> bytes:
+    """What one job of the schematic editor writes. It has no command line of its own: kiauto moves its mouse."""
+    with tempfile.TemporaryDirectory() as scratch:  # it leaves files beside the schematic
+        desk = Path(scratch)
+        for path in (*folder.glob("*.kicad_sch"), *folder.glob("*.kicad_pro")):
+            shutil.copy(path, desk)
+        for _attempt in range(3):  # a loaded machine may be slower than kiauto's patience
+            tool = [VENV / "bin" / "eeschema_do", *command, desk / f"{NAME}.kicad_sch", desk]
+            done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=240)
+            if (desk / result).exists():
+                return (desk / result).read_bytes()
     raise RuntimeError(f"eeschema_do {command[0]}: {done.stderr.strip()[-500:]}")
 
 
@@ -87,8 +88,8 @@ def inspect_schematic(folder: Path, circuit: object) -> tuple[list[str], dict[st
     """ERC, and eeschema's netlist against the circuit."""
     import checks
 
-    wrong = checks.erc(eeschema(folder, f"{NAME}.erc", "run_erc").read_text(encoding="utf-8"))
-    different, names = checks.schematic(circuit, eeschema(folder, f"{NAME}.net", "netlist"))
+    wrong = checks.erc(eeschema(folder, f"{NAME}.erc", "run_erc").decode())
+    different, names = checks.schematic(circuit, eeschema(folder, f"{NAME}.net", "netlist").decode())
     return wrong + different, names
 
 
@@ -97,7 +98,7 @@ def inspect_layout(folder: Path, circuit: object, names: dict[str, str], wiring:
     import checks
 
     board = folder / f"{NAME}.kicad_pcb"
-    violations, unconnected = checks.drc(board, WORK / "drc.rpt")
+    violations, unconnected = checks.drc(board)
     copper = checks.Copper(board)
     parity = checks.layout(circuit, copper, names) + checks.firmware(copper, wiring)
     area = round(copper.width * copper.height)
@@ -123,7 +124,7 @@ def without_dates(pdf: bytes) -> bytes:
     return re.sub(rb"(/CreationDate \(D:)\d{14}", rb"\g<1>19800101000000", pdf)
 
 
-def build(folder: Path) -> list[str]:
+def build(folder: Path, wiring: Path) -> list[str]:
     """Everything into the folder; returns what is wrong with it."""
     import circuit as source
     import fabricate
@@ -131,9 +132,10 @@ def build(folder: Path) -> list[str]:
     import pcbnew
     import pictures
     import placement
+    import routing
     import schematic
 
-    circuit = source.build()
+    circuit = source.build(wiring)
     made = folder / "fabrication"
     made.mkdir(parents=True, exist_ok=True)
     pages, paths = schematic.build(circuit)
@@ -145,32 +147,35 @@ def build(folder: Path) -> list[str]:
     if wrong:
         return wrong
     say("layout: placing and routing")
-    router = WORK / "router"
-    subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-o", router, HERE / "router.c"], check=True)
-    layout.build(circuit, names, paths, router, folder / f"{NAME}.kicad_pcb")
+    board_file = folder / f"{NAME}.kicad_pcb"
+    made_board = layout.Layout(circuit, names, paths, board_file)
+    made_board.draw_all()
+    routing.route(made_board)
+    made_board.fill()
+    made_board.save(board_file)
     say("layout: checking")
-    found = inspect_layout(folder, circuit, names, source.tables.WIRING)
+    found = inspect_layout(folder, circuit, names, wiring)
     wrong = [*found["drc"], *found["unconnected"], *found["parity"]]
     say("fabrication files and pictures")
-    board = pcbnew.LoadBoard(str(folder / f"{NAME}.kicad_pcb"))
+    board = pcbnew.LoadBoard(str(board_file))
     fabricate.archives(board, NAME, made)
     (made / "positions.csv").write_text(fabricate.positions(board, circuit), encoding="utf-8")
     (made / "bom.csv").write_text(fabricate.parts_list(circuit), encoding="utf-8")
     (made / "assembly.svg").write_text(pictures.assembly(board), encoding="utf-8")
     pictures.renders(made)
     pdf = eeschema(folder, f"{NAME}.pdf", "export", "-f", "pdf", "-a")
-    (made / "schematic.pdf").write_bytes(without_dates(pdf.read_bytes()))
+    (made / "schematic.pdf").write_bytes(without_dates(pdf))
     wrong += fabricate.read_back(made, board, (placement.WIDTH, placement.HEIGHT))
-    one, ten = fabricate.cost(circuit)
-    say(f"{placement.WIDTH:g} x {placement.HEIGHT:g} mm, {len(circuit.parts)} parts, {one} USD at 1 board, {ten} USD at 10 (estimate)")
+    say(f"{placement.WIDTH:g} x {placement.HEIGHT:g} mm, {len(circuit.parts)} parts")
+    say("parts of one board: {} USD; of each of ten: {} USD (estimate)".format(*fabricate.cost(circuit)))
     return wrong
 
 
-def check() -> list[str]:
+def check(wiring: Path) -> list[str]:
     """Build beside the committed files and compare."""
     fresh = WORK / "fresh"
     shutil.rmtree(fresh, ignore_errors=True)
-    wrong = build(fresh)
+    wrong = build(fresh, wiring)
     for name in MADE:
         ours, theirs = HERE / name, fresh / name
         if not ours.exists() or not theirs.exists() or ours.read_bytes() != theirs.read_bytes():
@@ -178,7 +183,7 @@ def check() -> list[str]:
     return wrong
 
 
-def main() -> int:
+def run() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--figures", action="store_true")
@@ -194,11 +199,21 @@ def main() -> int:
             found = {"board_violations": sum(len(found[kind]) for kind in kinds), "board_area_mm2": found["area_mm2"]}
         print(json.dumps(found, indent=2))
         return 0
-    wrong = check() if options.check else build(HERE)
+    wrong = check(options.wiring) if options.check else build(HERE, options.wiring)
     for line in wrong:
         say(line)
     say("nothing wrong" if not wrong else f"{len(wrong)} things are wrong")
     return 1 if wrong else 0
+
+
+def main() -> int:
+    try:
+        return run()
+    except ValueError as error:
+        if type(error).__name__ != "TableError":  # of ext/tables.py: a wiring table that nothing can be built from
+            raise
+        say(str(error))
+        return 1
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Copper is followed in the layout's own file, pad by pad, so that nothing that bu
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,12 +25,14 @@ def erc(report: str) -> list[str]:
     return [f"ERC {kind}: {words}" for kind, words in found]
 
 
-def drc(board: Path, report: Path) -> tuple[list[str], list[str]]:
+def drc(board: Path) -> tuple[list[str], list[str]]:
     """pcbnew's own check of a layout with filled planes: (violations, unconnected items)."""
     import pcbnew
 
-    pcbnew.WriteDRCReport(pcbnew.LoadBoard(str(board)), str(report), pcbnew.EDA_UNITS_MILLIMETRES, True)
-    text = report.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report"
+        pcbnew.WriteDRCReport(pcbnew.LoadBoard(str(board)), str(report), pcbnew.EDA_UNITS_MILLIMETRES, True)
+        text = report.read_text(encoding="utf-8")
     parts = re.split(r"^\*\* Found .* \*\*$", text, flags=re.MULTILINE)
     if len(parts) != 4:
         return ["DRC: the report is not complete"], []
@@ -38,9 +41,9 @@ def drc(board: Path, report: Path) -> tuple[list[str], list[str]]:
     return lines[0] + lines[2], lines[1]
 
 
-def netlist(path: Path) -> tuple[dict[str, set[Pin]], dict[str, tuple[str, str]]]:
+def netlist(text: str) -> tuple[dict[str, set[Pin]], dict[str, tuple[str, str]]]:
     """eeschema's netlist: (net -> pins, reference -> (value, footprint))."""
-    root = parse(path.read_text(encoding="utf-8"))
+    root = parse(text)
     nets = {}
     for net in children(child(root, "nets"), "net"):
         pins = {(child(node, "ref")[1], child(node, "pin")[1]) for node in children(net, "node")}
@@ -57,9 +60,9 @@ def differences(kind: str, wanted: dict, found: dict) -> Iterable[str]:
             yield f"{kind} {key}: should be {wanted.get(key)}, is {found.get(key)}"
 
 
-def schematic(circuit: Circuit, path: Path) -> tuple[list[str], dict[str, str]]:
+def schematic(circuit: Circuit, text: str) -> tuple[list[str], dict[str, str]]:
     """Compare eeschema's netlist with the circuit: (differences, the circuit's net name -> eeschema's)."""
-    nets, parts = netlist(path)
+    nets, parts = netlist(text)
     by_pins = {frozenset(pins): name for name, pins in nets.items()}
     names = {name: by_pins.get(frozenset(pins), "") for name, pins in circuit.nets.items()}
     wrong = []
@@ -109,7 +112,9 @@ def layout(circuit: Circuit, copper: Copper, names: dict[str, str]) -> list[str]
     wanted = {pin: names.get(net) or net for pin, net in circuit.net_of.items()}
     # KiCad names the net of a pin that stands alone after the pin; those are no nets of ours.
     found = {pin: net for pin, net in copper.net_of.items() if not net.startswith("unconnected-")}
-    wrong = list(differences("footprint", {ref: part.footprint for ref, part in circuit.parts.items()}, copper.footprints))
+    wrong = list(
+        differences("footprint", {ref: part.footprint for ref, part in circuit.parts.items()}, copper.footprints)
+    )
     wrong += differences("value", {ref: part.value for ref, part in circuit.parts.items()}, copper.values)
     wrong += differences("pad", wanted, found)
     return wrong

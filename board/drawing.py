@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from circuit import Circuit
 from kicad_files import Text, dump, symbol
@@ -77,7 +78,9 @@ class Page:
 
     # Parts
 
-    def symbol(self, ref: str, lib: str, value: str, footprint: str, at: Point, angle: int, mirror: bool, fields: str) -> Placed:
+    def symbol(
+        self, ref: str, lib: str, value: str, footprint: str, at: Point, angle: int, mirror: bool, fields: str
+    ) -> Placed:
         """Write one symbol and remember its pins."""
         drawn = symbol(lib)
         self.symbols[lib] = dump(drawn.node)
@@ -99,7 +102,14 @@ class Page:
         return Placed(places, outward)
 
     def place(
-        self, ref: str, x: float, y: float, angle: int = 0, mirror: bool = False, ref_at: tuple = (), value_at: tuple = ()
+        self,
+        ref: str,
+        x: float,
+        y: float,
+        angle: int = 0,
+        mirror: bool = False,
+        ref_at: tuple = (),
+        value_at: tuple = (),
     ) -> None:
         """Draw a part; `ref_at` and `value_at` are offsets (dx, dy, justification) where the usual places are taken."""
         part = self.circuit.parts[ref]
@@ -123,7 +133,9 @@ class Page:
         self.placed[ref] = self.symbol(ref, lib, part.value, part.footprint, (x, y), angle, mirror, "\n  ".join(lines))
         for number, point in self.placed[ref].pins.items():
             if (ref, number) not in self.circuit.net_of:
-                self.items.append(f"(no_connect (at {mm(point[0])} {mm(point[1])}) (uuid {self.id(ref, number, 'nc')}))")
+                self.items.append(
+                    f"(no_connect (at {mm(point[0])} {mm(point[1])}) (uuid {self.id(ref, number, 'nc')}))"
+                )
         for point in set(self.placed[ref].pins.values()):
             self.ends[point] += 1
 
@@ -143,7 +155,7 @@ class Page:
 
     def wire(self, *points: Point) -> Point:
         """A wire along the points; between two points that differ both ways it goes sideways first. Returns its end."""
-        for start, end in zip(points, points[1:], strict=False):
+        for start, end in pairwise(points):
             corner = (end[0], start[1])
             for a, b in ((start, corner), (corner, end)):
                 if a != b:
@@ -215,7 +227,7 @@ class Page:
         self.items.append(f"{head} {place} {tail} (uuid {self.id('label', text, at)}))")
 
     def bus(self, *points: Point) -> None:
-        for a, b in zip(points, points[1:], strict=False):
+        for a, b in pairwise(points):
             self.items.append(self.line("bus", snapped(*a), snapped(*b)))
 
     def bus_tap(self, net: str, bus_x: float, side: int, end: Point) -> None:
@@ -236,13 +248,15 @@ class Page:
 
     def text(self, words: str, x: float, y: float, size: float = 1.27, bold: bool = False) -> None:
         look = effects(size, "left bottom", bold=bold)
-        self.items.append(f"(text {dump(Text(words))} (at {mm(x)} {mm(y)} 0) {look} (uuid {self.id('text', words, x, y)}))")
+        self.items.append(
+            f"(text {dump(Text(words))} (at {mm(x)} {mm(y)} 0) {look} (uuid {self.id('text', words, x, y)}))"
+        )
 
     def frame(self, x0: float, y0: float, x1: float, y1: float, title: str) -> None:
         """A dashed box around one function, with its name."""
         corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
         stroke = "(stroke (width 0) (type dash) (color 132 132 132 1))"
-        for a, b in zip(corners, corners[1:], strict=False):
+        for a, b in pairwise(corners):
             points = f"(pts (xy {mm(a[0])} {mm(a[1])}) (xy {mm(b[0])} {mm(b[1])}))"
             self.items.append(f"(polyline {points} {stroke} (uuid {self.id('frame', a, b)}))")
         self.text(title, x0 + 1.27, y0 + 3.6, 1.8, bold=True)
@@ -250,11 +264,12 @@ class Page:
     def sheet(self, name: str, file: str, x: float, y: float, width: float, height: float, pins: list[tuple]) -> str:
         """A page below this one as a box; pins are (text, shape, side, dy). Returns its identifier."""
         own = self.id("sheet", name)
+        head, foot = effects(1.8, "left bottom", bold=True), effects(1.27, "left top")
         lines = [
             f"(sheet (at {mm(x)} {mm(y)}) (size {mm(width)} {mm(height)}) (fields_autoplaced)",
             f"  (stroke (width 0.3) (type solid) (color 0 0 0 0)) (fill (color 255 255 220 1)) (uuid {own})",
-            f'  (property "Sheet name" "{name}" (id 0) (at {mm(x)} {mm(y - 0.8)} 0) {effects(1.8, "left bottom", bold=True)})',
-            f'  (property "Sheet file" "{file}" (id 1) (at {mm(x)} {mm(y + height + 0.6)} 0) {effects(1.27, "left top")})',
+            f'  (property "Sheet name" "{name}" (id 0) (at {mm(x)} {mm(y - 0.8)} 0) {head})',
+            f'  (property "Sheet file" "{file}" (id 1) (at {mm(x)} {mm(y + height + 0.6)} 0) {foot})',
         ]
         for text, shape, side, dy in pins:
             right = side == "right"
@@ -274,18 +289,26 @@ class Page:
         found = {point for point, count in ends.items() if count >= 3}
         for x, y in ends:
             for (ax, ay), (bx, by) in self.wires:
-                inside = (ax == bx == x and min(ay, by) < y < max(ay, by)) or (ay == by == y and min(ax, bx) < x < max(ax, bx))
+                inside = (ax == bx == x and min(ay, by) < y < max(ay, by)) or (
+                    ay == by == y and min(ax, bx) < x < max(ax, bx)
+                )
                 if inside:
                     found.add((x, y))
         return found
 
     def write(self, pages: list[str] | None = None, instances: list[str] | None = None) -> str:
         """The file's text; the root also lists all pages and all parts."""
-        out = ["(kicad_sch (version 20211123) (generator tinycloud)", f"(uuid {self.id('page')})", f'(paper "{self.paper}")']
+        out = [
+            "(kicad_sch (version 20211123) (generator tinycloud)",
+            f"(uuid {self.id('page')})",
+            f'(paper "{self.paper}")',
+        ]
         out.append(f'(title_block (title "{self.title}") (rev "1") (company "tinymux") (comment 1 "CERN-OHL-P-2.0"))')
         out.append("(lib_symbols\n" + "\n".join(self.symbols[name] for name in sorted(self.symbols)) + "\n)")
         for x, y in sorted(self.junctions()):
-            out.append(f"(junction (at {mm(x)} {mm(y)}) (diameter 0) (color 0 0 0 0) (uuid {self.id('junction', x, y)}))")
+            out.append(
+                f"(junction (at {mm(x)} {mm(y)}) (diameter 0) (color 0 0 0 0) (uuid {self.id('junction', x, y)}))"
+            )
         out += [self.line("wire", a, b) for a, b in dict.fromkeys(self.wires)]
         out += self.items
         if pages is not None:

@@ -111,13 +111,26 @@ def natural(ref: str) -> tuple[str, int]:
 
 def parts_list(circuit: Circuit) -> str:
     """One row for each thing that is bought."""
-    rows: list[list[object]] = [["Comment", "Designator", "Footprint", "Quantity", "Manufacturer", "MPN", "USD at 1", "USD at 10"]]
+    rows: list[list[object]] = [
+        ["Comment", "Designator", "Footprint", "Quantity", "Manufacturer", "MPN", "USD at 1", "USD at 10"]
+    ]
     for kind, facts in circuit.kinds.items():
         refs = sorted((part.ref for part in circuit.parts.values() if part.kind == kind), key=natural)
         if "mpn" in facts:
             one, ten = facts["usd"]
             package = facts["footprint"].split(":")[1]
-            rows.append([facts["value"], ",".join(refs), package, len(refs), facts["maker"], facts["mpn"], f"{one:.2f}", f"{ten:.2f}"])
+            rows.append(
+                [
+                    facts["value"],
+                    ",".join(refs),
+                    package,
+                    len(refs),
+                    facts["maker"],
+                    facts["mpn"],
+                    f"{one:.2f}",
+                    f"{ten:.2f}",
+                ]
+            )
     return table(rows)
 
 
@@ -142,7 +155,7 @@ def read_back(folder: Path, board: pcbnew.BOARD, size: tuple[float, float]) -> l
         (x0, y0), (x1, y1) = stack.outline.bounding_box("mm")
         drilled = sum(len(list(drill.objects)) for drill in stack.drill_layers)
         merged = len(list(ExcellonFile.open(next(second.glob("*.XLN"))).objects))
-        copper = [layer for _, layer in stack.copper_layers if len(list(layer.objects))]
+        copper = [layer for _, layer in stack.copper_layers if list(layer.objects)]
         mask = len(list(stack["top mask"].objects))
         for _, name, ending in LAYERS:
             same = {path.read_bytes() for path in (*first.glob(f"*-{name}"), *second.glob(f"*.{ending}"))}

@@ -84,9 +84,15 @@ class Symbol:
 
 
 @cache
-def library(name: str) -> dict[str, Node]:
-    nodes = parse((SYMBOLS / f"{name}.kicad_sym").read_text(encoding="utf-8"))
-    return {node[1]: node for node in children(nodes, "symbol")}
+def library(name: str) -> str:
+    return (SYMBOLS / f"{name}.kicad_sym").read_text(encoding="utf-8")
+
+
+def in_library(lib: str, name: str) -> Node:
+    """One symbol of a library, cut out by its indentation: parsing all of a library takes a second."""
+    text = library(lib)
+    start = text.index(f'\n  (symbol "{name}" ')
+    return parse(text[start : text.index("\n  )\n", start) + 4])
 
 
 def renamed(node: Node, old: str, new: str) -> Node:
@@ -94,8 +100,9 @@ def renamed(node: Node, old: str, new: str) -> Node:
     copy: Node = []
     for item in node:
         if isinstance(item, list) and item[0] == "symbol":
-            item = ["symbol", Text(item[1].replace(old, new, 1)), *item[2:]]
-        copy.append(item)
+            copy.append(["symbol", Text(item[1].replace(old, new, 1)), *item[2:]])
+        else:
+            copy.append(item)
     return copy
 
 
@@ -103,10 +110,10 @@ def renamed(node: Node, old: str, new: str) -> Node:
 def symbol(full_name: str) -> Symbol:
     """A symbol such as `Device:R` from KiCad's own libraries."""
     lib, name = full_name.split(":")
-    node = library(lib)[name]
+    node = in_library(lib, name)
     if base := children(node, "extends"):
         own = {item[1]: item for item in children(node, "property")}
-        parent = renamed(library(lib)[base[0][1]], base[0][1], name)
+        parent = renamed(in_library(lib, base[0][1]), base[0][1], name)
         node = [own.get(item[1], item) if item[0] == "property" else item for item in parent if isinstance(item, list)]
     else:
         node = [item for item in node[2:] if isinstance(item, list)]

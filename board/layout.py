@@ -1,9 +1,9 @@
-"""The layout: parts, hand-drawn copper, silkscreen and planes by pcbnew; the rest of the copper from the router."""
+"""The layout, made with pcbnew: parts, hand-drawn copper, silkscreen, planes, rules."""
 
 from __future__ import annotations
 
 import json
-import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pcbnew
@@ -15,7 +15,7 @@ LAYERS = (pcbnew.F_Cu, pcbnew.B_Cu)
 PLANES = {"GND": pcbnew.In1_Cu, "+5V": pcbnew.In2_Cu}
 TITLE = "tinycloud"
 
-# What the fabs ask for, in mm. OSH Park, 4 layers: docs.oshpark.com/services/four-layer. JLCPCB: jlcpcb.com/capabilities.
+# What the fabs ask for, in mm: docs.oshpark.com/services/four-layer and jlcpcb.com/capabilities/pcb-capabilities.
 FABS = {
     "OSH Park": {
         "min_clearance": 0.127,
@@ -101,6 +101,14 @@ class Layout:
                 pad.SetNet(self.nets[self.circuit.net_of[key]])
             self.pads.setdefault(f"{ref}.{pad.GetNumber()}", pad)
 
+    def draw_all(self) -> None:
+        """All that is not the router's."""
+        self.outline()
+        for track in placement.tracks():
+            self.draw(track)
+        self.ink()
+        self.planes()
+
     # Copper
 
     def track(self, net: pcbnew.NETINFO_ITEM, a: pcbnew.wxPoint, b: pcbnew.wxPoint, width: float, layer: int) -> None:
@@ -169,7 +177,7 @@ class Layout:
     def outline(self) -> None:
         w, h = placement.WIDTH, placement.HEIGHT
         corners = [(0, 0), (w, 0), (w, h), (0, h), (0, 0)]
-        for a, b in zip(corners, corners[1:], strict=False):
+        for a, b in pairwise(corners):
             line = pcbnew.PCB_SHAPE(self.board)
             line.SetShape(pcbnew.SHAPE_T_SEGMENT)
             line.SetLayer(pcbnew.Edge_Cuts)
@@ -214,104 +222,3 @@ def project() -> str:
         "net_settings": {"classes": [net_class], "meta": {"version": 2}},
     }
     return json.dumps(settings, indent=2, sort_keys=True) + "\n"
-
-
-def build(circuit: Circuit, names: dict[str, str], paths: dict[str, str], router: Path, path: Path) -> None:
-    """Make the whole board and save it."""
-    layout = Layout(circuit, names, paths, path)
-    layout.outline()
-    for track in placement.tracks():
-        layout.draw(track)
-    layout.ink()
-    layout.planes()
-    problem = describe(layout)
-    result = subprocess.run([router], input=problem, capture_output=True, text=True, check=False, timeout=300)
-    if result.returncode:
-        raise RuntimeError(f"router: {result.stderr.strip()}")
-    apply(layout, result.stdout)
-    layout.fill()
-    layout.save(path)
-
-
-def micrometres(point: pcbnew.wxPoint) -> tuple[int, int]:
-    return round(point.x / 1000), round(point.y / 1000)
-
-
-def outline_of(pad: pcbnew.PAD) -> list[tuple[int, int]]:
-    outline = pad.GetEffectivePolygon().Outline(0)
-    return [micrometres(outline.CPoint(i)) for i in range(outline.PointCount())]
-
-
-class Islands:
-    """Which pieces of a net's copper already hang together: those that meet at a point."""
-
-    def __init__(self) -> None:
-        self.parent: dict[tuple, tuple] = {}
-
-    def find(self, point: tuple) -> tuple:
-        self.parent.setdefault(point, point)
-        while self.parent[point] != point:
-            point = self.parent[point]
-        return point
-
-    def join(self, a: tuple, b: tuple) -> None:
-        self.parent[self.find(a)] = self.find(b)
-
-    def numbers(self, net: str) -> dict[tuple, int]:
-        roots = dict.fromkeys(self.find(point) for point in list(self.parent) if point[0] == net)
-        return {root: number for number, root in enumerate(roots)}
-
-
-def describe(layout: Layout) -> str:
-    """The router's problem: what copper there is, and which of it already hangs together. See router.c."""
-    rules = strictest()
-    board = layout.board
-    names = {item.GetNetname(): name for name, item in layout.nets.items()}
-    routed = [name for name, pins in layout.circuit.nets.items() if name not in PLANES and len(pins) > 1]
-    index = {name: number for number, name in enumerate(routed)}
-    islands = Islands()
-    # Each piece: net, layers, is it a pad, radius, points; a piece belongs to the island of its anchor.
-    pieces: list[tuple[str, int, int, int, list, tuple]] = []
-    for pad in board.GetPads():
-        net = names.get(pad.GetNetname(), "")
-        layers = sum(1 << i for i, layer in enumerate(LAYERS) if pad.IsOnLayer(layer))
-        anchor = micrometres(pad.GetPosition())
-        if pad.GetAttribute() == pcbnew.PAD_ATTRIB_NPTH:
-            extra = round(1000 * (rules["min_hole_clearance"] - CLEARANCE))
-            radius = round(pad.GetDrillSize().x / 2000) + extra
-            pieces.append(("", 3, 0, radius, [anchor], anchor))
-            continue
-        if not layers:
-            continue  # a paste-only opening
-        islands.find((net, *anchor))
-        through = pad.GetAttribute() == pcbnew.PAD_ATTRIB_PTH
-        pieces.append((net, layers, 0 if through else 1, 0, outline_of(pad), anchor))
-    for item in board.GetTracks():
-        net = names[item.GetNetname()]
-        start, end = micrometres(item.GetStart()), micrometres(item.GetEnd())
-        islands.join((net, *start), (net, *end))
-        via = item.Type() == pcbnew.PCB_VIA_T
-        layers = 3 if via else 1 << LAYERS.index(item.GetLayer())
-        pieces.append((net, layers, 0, round(item.GetWidth() / 2000), [start] if via else [start, end], start))
-    width, height = round(1000 * placement.WIDTH), round(1000 * placement.HEIGHT)
-    lines = [f"board {width} {height} {round(1000 * rules['min_copper_edge_clearance'])}"]
-    lines.append("rules " + " ".join(str(round(1000 * v)) for v in (0.1, placement.SIGNAL, CLEARANCE, placement.VIA)))
-    lines += [f"net {name}" for name in routed]
-    numbers = {name: islands.numbers(name) for name in routed}
-    for net, layers, pad, radius, points, anchor in pieces:
-        island = numbers[net][islands.find((net, *anchor))] if net in index else 0
-        flat = " ".join(f"{x} {y}" for x, y in points)
-        lines.append(f"copper {index.get(net, -1)} {layers} {island} {pad} {radius} {len(points)} {flat}")
-    return "\n".join(lines) + "\n"
-
-
-def apply(layout: Layout, solution: str) -> None:
-    """Draw the router's tracks and vias."""
-    for line in solution.splitlines():
-        kind, name, *numbers = line.split()
-        net, values = layout.nets[name], [int(n) for n in numbers]
-        if kind == "via":
-            layout.via(net, mm(values[0] / 1000, values[1] / 1000))
-        else:
-            a, b = mm(values[1] / 1000, values[2] / 1000), mm(values[3] / 1000, values[4] / 1000)
-            layout.track(net, a, b, placement.SIGNAL, LAYERS[values[0]])

@@ -18,8 +18,8 @@ MARGIN = 4.0
 STYLE = (
     "text{font-family:sans-serif;text-anchor:middle;dominant-baseline:central}"
     ".pad{fill:#d9b36c}.body{stroke:#777;stroke-width:.1;fill:none}"
-    ".edge{fill:none;stroke:#000;stroke-width:.2}.ink{fill:#3b7d3b;font-size:1.2px}"
-    ".ref{font-size:1px;font-weight:bold}.value{font-size:.6px;fill:#00c}.first{fill:#d00}"
+    ".edge{fill:none;stroke:#000;stroke-width:.2}.ink{fill:#3b7d3b;font-size:1.1px}"
+    ".ref{font-size:1px;font-weight:bold}.value{font-size:.55px;fill:#00c}.first{fill:#d00}"
 )
 
 
@@ -38,7 +38,9 @@ def renders(folder: Path) -> None:
 
 def to_png(drawing: Path, picture: Path) -> None:
     subprocess.run(
-        ["rsvg-convert", "--background-color=white", f"--width={PIXELS}", f"--output={picture}", drawing], check=True, timeout=120
+        ["rsvg-convert", "--background-color=white", f"--width={PIXELS}", f"--output={picture}", drawing],
+        check=True,
+        timeout=120,
     )
 
 
@@ -59,7 +61,11 @@ def drawn(footprint: pcbnew.FOOTPRINT, place: placement.Place) -> list[str]:
         corners = " ".join(mm(outline.CPoint(i)) for i in range(outline.PointCount()))
         out.append(f'<polygon class="pad" points="{corners}"/>')
     for item in footprint.GraphicalItems():
-        if item.GetLayer() == pcbnew.F_Fab and item.GetClass() == "MGRAPHIC" and item.GetShape() == pcbnew.SHAPE_T_SEGMENT:
+        if (
+            item.GetLayer() == pcbnew.F_Fab
+            and item.GetClass() == "MGRAPHIC"
+            and item.GetShape() == pcbnew.SHAPE_T_SEGMENT
+        ):
             out.append(f'<path class="body" d="M{mm(item.GetStart())} L{mm(item.GetEnd())}"/>')
     ref, value = footprint.GetReference(), footprint.GetValue()
     if ref[0] in MARKED:
@@ -67,8 +73,9 @@ def drawn(footprint: pcbnew.FOOTPRINT, place: placement.Place) -> list[str]:
         out.append(f'<circle class="first" cx="{first.x / 1e6:.3f}" cy="{first.y / 1e6:.3f}" r=".22"/>')
     if place.ref:
         out.append(text("ref", place.x + place.ref[0], place.y + place.ref[1], ref, -place.ref_angle))
-        if place.ref != (0, 0):
-            out.append(text("value", place.x, place.y, value, -90 if place.angle % 180 else 0))
+        if ref != "J2":  # the ink beside it says what it is
+            under = 1.2 if place.ref == (0, 0) else 0
+            out.append(text("value", place.x, place.y + under, value, -90 if place.angle % 180 else 0))
     elif ref[0] != "H":
         out.append(text("value", place.x, place.y + 1.2, ref))
     return out
@@ -86,6 +93,8 @@ def assembly(board: pcbnew.BOARD) -> str:
     out += [text("ink", line.x, line.y, line.text) for line in placement.ink() if not line.back and line.text != "PB2"]
     for footprint in sorted(board.GetFootprints(), key=lambda f: fabricate.natural(f.GetReference())):
         out += drawn(footprint, places[footprint.GetReference()])
-    legend = "tinycloud rev 1, assembly, front (all parts are here). Red: pin 1; on an LED the cathode. Blue: value. 3:1"
+    legend = (
+        "tinycloud rev 1, assembly, front (all parts are here). Red: pin 1; on an LED the cathode. Blue: value. 3:1"
+    )
     out.append(text("ref", width / 2, height + 2, legend))
     return "\n".join([*out, "</svg>", ""])

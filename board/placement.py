@@ -261,7 +261,10 @@ def places() -> Iterator[tuple[str, Place]]:
     for lane in range(LANES):
         x, y = cell_middle(lane)
         for name, spot in CELL.items():
-            yield cell_ref(name, lane), Place(round(x + spot.x, 4), round(y + spot.y, 4), spot.angle, spot.ref, spot.ref_angle)
+            yield (
+                cell_ref(name, lane),
+                Place(round(x + spot.x, 4), round(y + spot.y, 4), spot.angle, spot.ref, spot.ref_angle),
+            )
 
 
 def tracks() -> Iterator[Track]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from circuit import LANES, OUTPUTS, Circuit, first_number
 from drawing import STEP, Page, Point
 
@@ -32,7 +34,7 @@ def rail(page: Page, refs: list[str], x: float, y: float, pitch: float) -> None:
     for i, ref in enumerate(refs):
         place(page, ref, x + i * pitch, y)
     for name in ("1", "2"):
-        for a, b in zip(refs, refs[1:], strict=False):
+        for a, b in pairwise(refs):
             page.join((a, name), (b, name))
         page.supply(refs[0], name)
 
@@ -139,7 +141,8 @@ def pump(page: Page) -> None:
     page.bus(p(134, 30), p(134, 55), p(138, 55))
     page.label_at("LANE[0..15]", p(138, 55), shape="bidirectional")
     for name, pin in page.circuit.wiring["signals"].items():
-        page.label("U1", pin, 10 if name == "LED_ACTIVITY" else 2, "output" if name.startswith(("SR_", "CLOCK")) else "")
+        shape = "output" if name.startswith(("SR_", "CLOCK")) else ""
+        page.label("U1", pin, 10 if name == "LED_ACTIVITY" else 2, shape)
 
 
 def buttons(page: Page) -> None:
@@ -208,7 +211,7 @@ def resets(page: Page) -> None:
 def cell(page: Page, lane: int, x: float, y: float) -> None:
     """One tiny and its small parts."""
     n = first_number(lane)
-    tiny, near, up, clock, down, series = (f"{kind}{n + i}" for kind, i in zip("URRRRR", (0, 0, 1, 2, 3, 4), strict=True))
+    tiny, near, up, clock, down, series = f"U{n}", *(f"R{n + i}" for i in range(5))
 
     def q(dx: float, dy: float) -> Point:
         return p(x + dx, y + dy)
@@ -287,7 +290,7 @@ def overview(page: Page) -> dict[str, str]:
     note(page, 9, 36, "USB-C, 5 V, ATmega32U4,\n16 MHz, buttons, ISP")
     note(page, 49, 31, "two 74HC595")
     note(page, 85, 36, "sixteen ATtiny10, each with\nlane, clock, reset and LED")
-    note(page, 8, 60, "All pins of lanes, signals and resets come from wiring.toml; firmware and simulator read the same table.")
+    note(page, 8, 60, "Pins of lanes, signals and resets come from wiring.toml; firmware and simulator read it too.")
     for i in range(1, 5):
         place(page, f"H{i}", 10 + 10 * (i - 1), 68, ref_at=(0, -4.2, ""), value_at=(0, 4.2, ""))
     return ids
