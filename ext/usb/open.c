@@ -32,6 +32,8 @@ static void LIBUSB_CALL unwatch(int fd, void *context)
 {
     struct usb *usb = context;
     epoll_ctl(usb->transport.fd, EPOLL_CTL_DEL, fd, NULL);
+    if (fd == usb->fd && !usb->fault) /* libusb drops the node of a board that is unplugged; no transfer needs to fly */
+        usb->fault = -ENODEV;
 }
 
 /* libusb's files in one epoll file, which is readable when service has work. */

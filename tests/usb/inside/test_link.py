@@ -126,12 +126,14 @@ def test_a_board_that_keeps_failing_is_gone_and_says_why(driver: Driver, plug: P
     assert settled(driver)
 
 
-def test_unplugged_with_transfers_in_flight(driver: Driver, plug: Plug) -> None:
-    for _ in range(DEPTH):
+@pytest.mark.parametrize("flying", [0, DEPTH])
+def test_unplugged_with_transfers_in_flight_and_without(driver: Driver, plug: Plug, flying: int) -> None:
+    plug.fault("hang")  # so that they stay in flight
+    for _ in range(flying):
         driver.submit(FULL)
     driver.service()
     plug.unplug()
-    driver.wait(DEPTH + 1, 2)
+    driver.wait(DEPTH + 1, 0.9)
     assert driver.link.fault == errno.ENODEV
     assert driver.service() == -errno.ENODEV
     with pytest.raises(OSError, match="control"):
@@ -173,13 +175,13 @@ def test_files_and_memory_are_given_back(board: UsbBoard) -> None:
         return len(os.listdir("/proc/self/fd")), pages
 
     before = (0, 0)
-    for turn in range(60):
+    for turn in range(90):
         driver = Driver(board.link())
         for _ in range(turn % 40):
             driver.submit(FULL)
         driver.service()
         driver.link.close()
-        if turn == 19:
+        if turn == 49:
             before = used()
     files, pages = used()
     assert files == before[0]
