@@ -13,7 +13,7 @@ from tinymux.counters import Counters
 from tinymux.errors import BoardError, TinymuxError
 from tinymux.images import Image
 from tinymux.namespace import Namespace
-from tinymux.network import NODES_PER_BOARD, Interfaces, Plan, interface_names
+from tinymux.network import NODES_PER_BOARD, Plan, interface_names
 from tinymux.watch import Watch
 
 if TYPE_CHECKING:
@@ -110,14 +110,16 @@ class Bridge:
             if self._running:
                 raise TinymuxError("this Bridge runs already")
             try:
+                # Only now: what else imports tinymux need not wait for pyroute2.
                 from tinymux._engine import Engine
+                from tinymux.tuns import Interfaces
             except ImportError as error:
                 raise TinymuxError(f"tinymux is not built: './run build' in its folder ({error})") from error
             namespace = stack.enter_context(Namespace(self.netns))
             if namespace.made if self._plain_tcp is None else self._plain_tcp:
                 namespace.plain_tcp()
             mtus = [node.image.mtu if node.image else DEFAULT_MTU for node in self.nodes]
-            interfaces = Interfaces(namespace, self.plan, self.prefix, mtus)
+            interfaces = Interfaces(namespace, self.plan, [node.interface for node in self.nodes], mtus)
             stack.callback(interfaces.close)
             engine = Engine()
             opened = [self._add(engine, board, stack) for board in self.boards]

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute, netns
-
 from tinymux.errors import NetworkError, NotPermittedError
 
 FOLDER = Path("/run/netns")  # where iproute2 keeps them, too
@@ -38,6 +36,8 @@ class Namespace:
             self._make(name)
 
     def _make(self, name: str) -> None:
+        from pyroute2 import netns
+
         try:
             netns.create(name)
         except OSError as error:
@@ -58,6 +58,8 @@ class Namespace:
 
     def loopback(self) -> None:
         """Bring the namespace's loopback up: a fresh one, such as `unshare -n` gives, has it down."""
+        from pyroute2 import IPRoute
+
         with self.inside(), IPRoute() as route:
             if route.get_links(1)[0]["state"] != "up":
                 route.link("set", index=1, state="up")
@@ -68,6 +70,8 @@ class Namespace:
         if self.name is None:
             yield
             return
+        from pyroute2 import netns
+
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._enter()
@@ -79,6 +83,8 @@ class Namespace:
             os.close(home)
 
     def _enter(self) -> None:
+        from pyroute2 import netns
+
         try:
             there = os.open(FOLDER / str(self.name), os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -109,6 +115,8 @@ class Namespace:
     def close(self) -> None:
         """Remove the namespace if it was made here, else give its settings back. Again is harmless."""
         if self.made and self.name is not None:
+            from pyroute2 import netns
+
             self.made = False
             netns.remove(self.name)
         elif self._restore:

@@ -18,6 +18,7 @@ from traces import state
 from web import ask
 
 import tinymux
+from tinymux import tuns
 from tinymux.errors import BoardError, NetworkError, TinymuxError
 from tinymux.namespace import PLAIN_TCP, Namespace
 
@@ -239,8 +240,8 @@ def broken(*_, **__):
         (tinymux.SimulatedBoard, "open"),
         (tinymux.Bridge, "_add"),
         (tinymux.bridge, "Watch"),
-        (tinymux.network, "_configure"),
-        (tinymux.network.os, "set_inheritable"),
+        (tuns, "_configure"),
+        (tuns.os, "set_inheritable"),
     ],
 )
 def test_a_start_that_fails_halfway_leaves_nothing(board, monkeypatch, where, step):

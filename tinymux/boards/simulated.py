@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,10 +40,11 @@ class SimulatedBoard:
     byte_loss: float = 0.0
     serial: str = "53494d00000000000000"  # "SIM"
     paced: bool = True
+    images: tuple[Image | None, ...] = field(init=False, repr=False, compare=False)  # as loaded, one per lane
 
     def __post_init__(self) -> None:
         # Everything is checked and loaded here, before anything else of a Bridge is made.
-        object.__setattr__(self, "image", _images(self.image))
+        object.__setattr__(self, "images", _images(self.image))
         errors = (self.rc_error,) * LANES if isinstance(self.rc_error, int) else tuple(self.rc_error)
         object.__setattr__(self, "rc_error", errors)
         if len(errors) != LANES or any(abs(error) > RC_LIMIT for error in errors):
@@ -65,19 +66,14 @@ class SimulatedBoard:
         """How a person tells it from others."""
         return "simulated"
 
-    @property
-    def images(self) -> tuple[Image | None, ...]:
-        """What each lane's tiny runs, or None for an erased chip."""
-        return tuple(self.image)  # type: ignore[arg-type]  # made so by __post_init__
-
     def open(self) -> OpenBoard:
         """Power it on."""
-        from tinymux import _simulator
+        from tinymux._simulator import Board
         from tinymux.boards import OpenBoard
 
-        board = _simulator.Board(
+        board = Board(
             load(firmware("pump.elf"), ATMEGA32U4).data,
-            [image and image.data for image in self.images],
+            [image.data if image else None for image in self.images],
             seed=self.seed,
             rc_error=self.rc_error,
             lane_noise=self.lane_noise,

@@ -7,15 +7,14 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from typing import TYPE_CHECKING, Any, Self
 
 from tinymux.bridge import Bridge
 from tinymux.cli.session import Session
 from tinymux.counters import Counters
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FORMATS = ("auto", "table", "plain", "json")
 
@@ -59,8 +58,10 @@ class TableView(View):
     """One row per node, refreshed in place; the last one stays on the screen."""
 
     def __enter__(self) -> Self:
+        from rich.live import Live
+
         self._last: tuple[float, list[Counters]] | None = None
-        self._live = Live(console=Console(), auto_refresh=False)
+        self._live = Live(auto_refresh=False)
         self._live.__enter__()
         self.update()
         return self
@@ -76,6 +77,8 @@ class TableView(View):
         self._live.update(self._table(counters, rates), refresh=True)
 
     def _table(self, counters: list[Counters], rates: list[float]) -> Table:
+        from rich.table import Table
+
         where = self.session.url or f"network {self.bridge.plan.network}"
         drawn = Table(title=f"{where}   Ctrl-C ends it", title_justify="left")
         for name in ("node", "interface", "address"):

@@ -7,10 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from intelhex import IntelHex, IntelHexError
-
 from tinymux.errors import ImageError
 
 # avr-gcc puts other memories above flash: 0x800000 RAM, 0x810000 EEPROM, 0x820000 fuses (GNU ld, avr.sc).
@@ -83,6 +79,9 @@ def _read(path: Path) -> tuple[str, bytes]:
 
 def _elf_segments(name: str, content: bytes, part: Part) -> Iterator[tuple[int, bytes]]:
     """Load address and bytes of each segment that lies in flash."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
     try:
         elf = ELFFile(io.BytesIO(content))
         if elf["e_machine"] != "EM_AVR":
@@ -102,6 +101,8 @@ def _elf_segments(name: str, content: bytes, part: Part) -> Iterator[tuple[int, 
 
 
 def _hex_segments(name: str, content: bytes) -> Iterator[tuple[int, bytes]]:
+    from intelhex import IntelHex, IntelHexError
+
     try:
         records = IntelHex()
         records.loadhex(io.StringIO(content.decode("ascii")))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-
-from elftools.elf.elffile import ELFFile
+from typing import Any
 
 from tinymux.errors import ImageError
 from tinymux.images.files import ATTINY10, Image, load
@@ -66,9 +65,13 @@ def server_code_bytes() -> int:
 @cache
 def _program() -> tuple[bytes, dict[str, int]]:
     """The server's code without a page, and its labels as byte addresses."""
+    from elftools.elf.elffile import ELFFile
+
     path = firmware("server.elf")
     with path.open("rb") as file:
-        table = ELFFile(file).get_section_by_name(".symtab")
+        table: Any = ELFFile(file).get_section_by_name(".symtab")
+        if not table:
+            raise ImageError(f"{path} has no symbols: './run build' makes it anew")
         labels = {symbol.name: int(symbol["st_value"]) for symbol in table.iter_symbols()}
     return load(path).data[: labels["page"]], labels
 

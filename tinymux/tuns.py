@@ -1,0 +1,131 @@
+"""Tun devices with addresses and routes: one point-to-point interface per node."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+import pytun
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from tinymux.errors import NetworkError, NotPermittedError
+from tinymux.namespace import Namespace
+from tinymux.network import Plan
+
+# A tun keeps this many packets and drops the rest. A lane passes some 25 kB/s: 128 requests wait about 0.3 s.
+QUEUE_LENGTH = 128
+# Shorter prefixes are default routes, whole or in halves (as VPNs have them), and say nothing about one network.
+SHORTEST_ROUTE = 8
+IFF_UP, IFF_MULTICAST = 0x1, 0x1000  # linux/if.h
+ADDR_GEN_MODE_NONE = 1  # linux/if_link.h, IN6_ADDR_GEN_MODE_NONE
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One tun: its name, its index in the kernel, the node's address behind it, and the open device."""
+
+    name: str
+    index: int
+    address: IPv4Address
+    device: pytun.TunTapDevice
+
+    @property
+    def fd(self) -> int:
+        """The tun's file descriptor, non-blocking."""
+        return int(self.device.fileno())
+
+
+class Interfaces:
+    """The interfaces of a Bridge, made together in one namespace and gone together.
+
+    They live exactly as long as their devices are open, so even a killed process leaves none behind.
+    """
+
+    def __init__(self, namespace: Namespace, plan: Plan, names: Sequence[str], mtus: Sequence[int]) -> None:
+        self._open: list[Interface] = []
+        with namespace.inside(), IPRoute() as route:
+            _refuse_taken(route, plan.network, names)
+            try:
+                for number, (name, mtu) in enumerate(zip(names, mtus, strict=True)):
+                    device = _tun(name)
+                    (index,) = route.link_lookup(ifname=name)
+                    self._open.append(Interface(name, index, plan.node(number), device))
+                    _configure(route, self._open[-1], plan.host, mtu)
+            except BaseException as error:
+                self.close()
+                if isinstance(error, NetlinkError):
+                    raise _refused(error, "set up the interfaces") from error
+                raise
+
+    def __iter__(self) -> Iterator[Interface]:
+        return iter(self._open)
+
+    def close(self) -> None:
+        """Take all of them away, with their addresses and routes."""
+        while self._open:
+            self._open.pop().device.close()
+
+
+def _tun(name: str) -> pytun.TunTapDevice:
+    try:
+        device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TUN | pytun.IFF_NO_PI)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+            message = "no /dev/net/tun: run 'modprobe tun' as root; give a container '--device /dev/net/tun'"
+            raise NetworkError(message) from error
+        raise _refused(error, f"make the interface {name}") from error
+    try:
+        os.set_inheritable(device.fileno(), False)
+        os.set_blocking(device.fileno(), False)
+    except BaseException:
+        device.close()
+        raise
+    return device
+
+
+def _configure(route: IPRoute, interface: Interface, host: IPv4Address, mtu: int) -> None:
+    """Addresses (the kernel adds the node's route with them) and up; nothing may speak on it unasked."""
+    index = interface.index
+    # No link-local address, hence no router solicitations and no MLD. A kernel without IPv6 needs no telling.
+    quiet = {"attrs": [["AF_INET6", {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", ADDR_GEN_MODE_NONE]]}]]}
+    try:
+        route.link("set", index=index, IFLA_AF_SPEC=quiet)
+    except NetlinkError as error:
+        if error.code not in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
+            raise
+    route.link("set", index=index, mtu=mtu, txqlen=QUEUE_LENGTH)
+    route.addr("add", index=index, local=str(host), address=str(interface.address), prefixlen=32)
+    route.link("set", index=index, flags=IFF_UP, change=IFF_UP | IFF_MULTICAST)
+
+
+def _refuse_taken(route: IPRoute, network: IPv4Network, names: Sequence[str]) -> None:
+    """Refuse a network that this host routes already, and names that it has."""
+    present = {link["index"]: link.get("ifname") for link in route.get_links()}
+    for name in names:
+        if name in present.values():
+            raise NetworkError(f"an interface {name} is there already: stop what made it, or choose another --prefix")
+    for entry in route.get_routes(family=socket.AF_INET):
+        length = entry["dst_len"]
+        if length < SHORTEST_ROUTE:
+            continue
+        routed = IPv4Network((entry.get("dst"), length))
+        if routed.overlaps(network):
+            device = present.get(entry.get("oif"))
+            way = f" through {device}" if device else ""
+            raise NetworkError(f"{network} is in use: this host routes {routed}{way} already; choose another --network")
+
+
+def _refused(error: OSError, doing: str) -> NetworkError:
+    code = error.code if isinstance(error, NetlinkError) else error.errno
+    if code in (errno.EPERM, errno.EACCES):
+        return NotPermittedError(
+            f"no permission to {doing}: run as root or with CAP_NET_ADMIN, or try 'unshare -Urn' before the command"
+        )
+    if code == errno.EBUSY:
+        return NetworkError(f"cannot {doing}: it is in use; stop what uses it, or choose another --prefix")
+    return NetworkError(f"cannot {doing}: {os.strerror(code or 0)}")
