@@ -5,8 +5,8 @@ must live as long as it is used. Options are those of ext/engine/options.h, by n
 from 0; what has the wrong number, and what a board refuses, raises tinymux.errors.BoardError.
 """
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from typing_extensions import Buffer
 
@@ -17,6 +17,40 @@ class Event(NamedTuple):
     board: int
     lane: int
     error: int
+
+class Report(NamedTuple):
+    """How a lane's programming job stands.
+
+    outcome: "none", "running", "done", or why it failed, as ext/engine/tpi.h lists it. step: the step that it is at,
+    from 0. done: bytes of that step that are known to be good. recoveries: line errors that were got over.
+    """
+
+    outcome: str
+    step: int
+    done: int
+    recoveries: int
+
+class Programming:
+    """Lanes of one board out of service for TPI, while the others go on. Of an Engine: for any thread."""
+
+    def begin(self, lanes: Iterable[int]) -> None:
+        """Take lanes: their tinies go into reset. BoardError ("busy") where one of them is taken already."""
+
+    def run(self, lane: int, steps: Sequence[tuple[str, int, Any]]) -> None:
+        """Start a job on a lane that was taken, and return at once.
+
+        steps: at most 8 of ("read", address, length), ("write", address, bytes) or ("erase", address, NVM command).
+        BoardError ("not permitted") for a job that would program RSTDISBL.
+        """
+
+    def reports(self) -> list[Report]:
+        """How the last job of each of the sixteen lanes stands."""
+
+    def data(self, lane: int) -> bytes:
+        """The bytes of all steps of the lane's last job, one after the other: what was read, what was to be written."""
+
+    def end(self, lanes: Iterable[int]) -> None:
+        """Give lanes back, whatever their jobs are at; those that were in service start again."""
 
 class Engine:
     """Many boards, their lanes on tuns, served by one thread without the GIL. Any thread may call it."""
@@ -54,6 +88,9 @@ class Engine:
 
         `data_or_length`: the bytes to send, or how many to read where bit 7 of `request_type` says so.
         """
+
+    def programming(self, board: int) -> Programming:
+        """A board's lanes as a programmer sees them."""
 
     def start(self) -> None:
         """Start the thread. Boards, tuns and commands may come before and after."""
@@ -109,6 +146,9 @@ class Wire:
 
     def receive(self) -> list[tuple[int, bytes]]:
         """The packets that have come since the last call, each with its lane."""
+
+    def programming(self) -> Programming:
+        """The board's lanes as a programmer sees them. Not beyond the wire's life."""
 
     @property
     def planes(self) -> int:

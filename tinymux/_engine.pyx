@@ -4,7 +4,9 @@
 cimport cython
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.errno cimport EAGAIN, ENOENT, ERANGE
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from typing import NamedTuple
 
@@ -22,6 +24,36 @@ cdef extern from "engine/options.h" nogil:
     const engine_options OPTIONS_DEFAULT
     int options_set(engine_options *, const char *name, int64_t value)
 
+cdef extern from "engine/board_link.h" nogil:
+    cdef struct board_link:
+        transport *transport
+        uint64_t heard
+
+cdef extern from "engine/tpi.h" nogil:
+    enum: TPI_STEPS, TPI_DATA
+    cdef struct tpi_step:
+        uint8_t kind, command
+        uint16_t address, length, at
+    cdef struct tpi_job:
+        tpi_step steps[1]
+        unsigned count
+        uint8_t data[1]
+    cdef struct tpi_report:
+        uint8_t outcome, step
+        uint16_t done
+        uint32_t recoveries
+
+cdef extern from "engine/programming.h" nogil:
+    enum: PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_END
+    cdef struct programming_call:
+        int what
+        uint16_t lanes
+        unsigned lane
+        const tpi_job *job
+        tpi_report *reports
+        uint8_t *data
+    int programming_do(board_link *, void *call)
+
 cdef extern from "engine/engine.h" nogil:
     cdef struct engine:
         pass
@@ -35,6 +67,8 @@ cdef extern from "engine/engine.h" nogil:
     int engine_detach(engine *, int board, int lane)
     int engine_reset(engine *, int board, int lane)
     int engine_control(engine *, int board, const uint8_t *setup, uint8_t *data, unsigned length)
+    ctypedef int engine_link_fn(board_link *, void *context)
+    int engine_on_link(engine *, int board, engine_link_fn *, void *context)
     int engine_start(engine *)
     void engine_stop(engine *)
     const void *engine_lane_counters(engine *, int board, int lane)
@@ -46,9 +80,6 @@ cdef extern from "engine/engine.h" nogil:
 cdef extern from "engine/wire.h" nogil:
     cdef struct wire:
         pass
-    cdef struct board_link:
-        transport *transport
-        uint64_t heard
     ctypedef void wire_packet_fn(void *context, unsigned lane, const uint8_t *packet, unsigned length) noexcept
     wire *wire_new(transport *, const engine_options *, uint16_t lanes, int *error)
     void wire_free(wire *)
@@ -66,11 +97,13 @@ cdef extern from *:
     static const char *lane_names[] = { LANE_COUNTERS(NAME) NULL };
     static const char *board_names[] = { BOARD_COUNTERS(NAME) NULL };
     static const char *event_names[] = { ENGINE_EVENTS(NAME) NULL };
+    static const char *outcome_names[] = { TPI_OUTCOMES(NAME) NULL };
     #undef NAME
     """
     const char *lane_names[]
     const char *board_names[]
     const char *event_names[]
+    const char *outcome_names[]
     enum: LANES
     uint64_t COUNTED(uint64_t) nogil
 
@@ -177,6 +210,11 @@ cdef class Engine:
             result = engine_control(self.engine, board, head, body, length)
         check(result, f"make request {request} to board {board}", BoardError)
         return bytes(data[:result]) if reading else b""
+
+    def programming(self, int board):
+        cdef Programming lanes = Programming.__new__(Programming)
+        lanes.owner, lanes.engine, lanes.board = self, self.engine, board
+        return lanes
 
     def start(self):
         cdef int result
@@ -285,11 +323,117 @@ cdef class Wire:
     def seconds(self):
         return wire_link(self.wire).transport.board_ns / 1e9
 
+    def programming(self):
+        cdef Programming lanes = Programming.__new__(Programming)
+        lanes.owner, lanes.link = self, wire_link(self.wire)
+        return lanes
+
     def counters(self, lane):
         return counters_of(wire_lane_counters(self.wire, checked_lane(lane)), lane_names)
 
     def board_counters(self):
         return counters_of(wire_board_counters(self.wire), board_names)
+
+
+class Report(NamedTuple):
+    """How a lane's programming job stands."""
+
+    outcome: str
+    step: int
+    done: int
+    recoveries: int
+
+
+cdef class Programming:
+    cdef object owner
+    cdef engine *engine
+    cdef board_link *link
+    cdef int board
+
+    cdef int do(self, programming_call *call) nogil:
+        if self.link is not NULL:
+            return programming_do(self.link, call)
+        return engine_on_link(self.engine, self.board, programming_do, call)
+
+    cdef int change(self, int what, lanes, str doing) except -1:
+        cdef programming_call call
+        cdef int result
+        call.what = what
+        call.lanes = 0
+        for lane in lanes:
+            call.lanes |= 1 << checked_lane(lane)
+        with nogil:
+            result = self.do(&call)
+        check(result, doing, BoardError)
+        return 0
+
+    def begin(self, lanes):
+        self.change(PROGRAMMING_BEGIN, lanes, "take the lanes for programming")
+
+    def end(self, lanes):
+        self.change(PROGRAMMING_END, lanes, "give the lanes back")
+
+    def run(self, lane, steps):
+        cdef tpi_job *job
+        cdef programming_call call
+        cdef const uint8_t[::1] given
+        cdef unsigned at = 0, length
+        cdef int result
+        if len(steps) > TPI_STEPS:
+            raise BoardError(f"a job has at most {TPI_STEPS} steps")
+        call.what = PROGRAMMING_RUN
+        call.lane = checked_lane(lane)
+        call.job = job = <tpi_job *>calloc(1, sizeof(tpi_job))
+        if job is NULL:
+            raise MemoryError
+        try:
+            for kind, address, content in steps:
+                number = STEP_KINDS.index(kind)
+                length = 0 if kind == "erase" else content if kind == "read" else len(content)
+                if at + length > TPI_DATA:
+                    raise BoardError(f"a job has at most {TPI_DATA} bytes")
+                job.steps[job.count] = tpi_step(
+                    number, content if kind == "erase" else 0, address, length, at
+                )
+                if kind == "write" and length:
+                    given = content
+                    memcpy(job.data + at, &given[0], length)
+                at += length
+                job.count += 1
+            with nogil:
+                result = self.do(&call)
+        finally:
+            free(job)
+        check(result, f"program lane {lane}", BoardError)
+
+    def reports(self):
+        cdef programming_call call
+        cdef tpi_report reports[16]
+        cdef int result
+        call.what = PROGRAMMING_REPORTS
+        call.reports = reports
+        with nogil:
+            result = self.do(&call)
+        check(result, "look at the lanes", BoardError)
+        return [
+            Report(outcome_names[reports[i].outcome].decode(), reports[i].step, reports[i].done, reports[i].recoveries)
+            for i in range(LANES)
+        ]
+
+    def data(self, lane):
+        cdef programming_call call
+        cdef int result
+        data = bytearray(TPI_DATA)
+        call.what = PROGRAMMING_DATA
+        call.lane = checked_lane(lane)
+        call.data = data
+        with nogil:
+            result = self.do(&call)
+        check(result, f"read lane {lane}", BoardError)
+        return bytes(data)
+
+
+cdef tuple STEP_KINDS = ("read", "write", "erase")  # enum tpi_kind
 
 
 cdef unsigned checked_lane(lane) except? 255:

@@ -24,8 +24,14 @@ cdef extern from "avr.h" nogil:
 
 cdef extern from "attiny10.h" nogil:
     enum: TINY_FLASH, TINY_RAM, TINY_RELEASED, TINY_PULLED_UP, TINY_LOW, TINY_HIGH
+    cdef struct tiny_nvm:
+        uint8_t config, lock
+        uint8_t signature[3]
+        uint64_t word_ps, erase_ps
     cdef struct tiny:
         avr avr
+        uint16_t vcc_mv
+        tiny_nvm nvm
     int tiny_pin(const tiny *, unsigned pin, uint64_t ps)
 
 cdef extern from "atmega32u4.h" nogil:
@@ -187,6 +193,41 @@ cdef class Board:
         if self.linked:
             board_transport_free(&self.link)
         board_free(self.board)
+
+    def load(self, lane: int, image: bytes) -> None:
+        """Put an image into a tiny's flash as if somebody had programmed it meanwhile; what it does not reach is erased."""
+        cdef int result
+        cdef unsigned number = lane
+        cdef const uint8_t *at = image
+        cdef size_t length = len(image)
+        with nogil:
+            board_transport_lock(&self.link)
+            result = board_load_tiny(self.board, number, at, length)
+            board_transport_unlock(&self.link)
+        check(result, f"load tiny {lane}", BoardError)
+
+    def tune(self, lane: int, *, word_s: float | None = None, erase_s: float | None = None, config: int | None = None,
+             lock: int | None = None, signature: bytes | None = None, supply_mv: int | None = None) -> None:
+        """Change a tiny's NVM: seconds that a word and an erase take, configuration and lock byte, signature; its supply."""
+        cdef tiny *t
+        if not 0 <= lane < LANES:
+            raise BoardError(f"no tiny {lane}: 0 to 15")
+        with nogil:
+            board_transport_lock(&self.link)
+        t = <tiny *>board_tiny(self.board, lane)
+        if word_s is not None:
+            t.nvm.word_ps = int(word_s * 1e12)
+        if erase_s is not None:
+            t.nvm.erase_ps = int(erase_s * 1e12)
+        if config is not None:
+            t.nvm.config = config
+        if lock is not None:
+            t.nvm.lock = lock
+        if signature is not None:
+            memcpy(t.nvm.signature, <const uint8_t *>signature, min(3, len(signature)))
+        if supply_mv is not None:
+            t.vcc_mv = supply_mv
+        board_transport_unlock(&self.link)
 
     # --- time and power ---
 

@@ -27,6 +27,9 @@ static int gone(struct board_link *link, int error)
     if (!link->error)
         link->error = error;
     link->under_way = 0;
+    EACH_LANE(lane, link->programming)
+        tpi_fail(&link->tpi[lane], TPI_board_gone);
+    link->programming = 0;
     return error;
 }
 
@@ -37,8 +40,7 @@ static int control(struct board_link *link, bool in, uint8_t request, uint16_t v
     return link->transport->ops->control(link->transport, setup, data, length);
 }
 
-/* Put the tinies of the lanes that are not open into reset. */
-static int write_resets(struct board_link *link)
+int board_link_write_resets(struct board_link *link)
 {
     uint16_t held = 0;
     EACH_LANE(lane, (uint16_t)~link->open)
@@ -60,18 +62,19 @@ int board_link_open(struct board_link *link, struct transport *transport, const 
         return result;
     if (result != sizeof version || version[0] != PROTOCOL_VERSION || version[1] != LANES)
         return -EPROTO;
-    return write_resets(link);
+    return board_link_write_resets(link);
 }
 
 int board_link_stop_lane(struct board_link *link, unsigned lane)
 {
     if (link->open & bit(lane))
         COUNT(link->lanes[lane].counters.resets);
+    link->resume &= (uint16_t)~bit(lane);
     link->open &= (uint16_t)~bit(lane);
     link->starting &= (uint16_t)~bit(lane);
     link->busy &= (uint16_t)~bit(lane);
     lane_close(&link->lanes[lane]);
-    return write_resets(link);
+    return board_link_write_resets(link);
 }
 
 /* --- in ----------------------------------------------------------------------------------------------------------- */
@@ -115,6 +118,13 @@ static void hear(struct board_link *link, const struct link_run *run, const uint
         note_phase(link, lane);
         if (news)
             link->client->news(link->context, lane, news);
+    }
+    EACH_LANE(lane, link->programming) {
+        bool drove = run->driving & bit(lane);
+        tpi_hear(&link->tpi[lane], link->heard - run->planes - 1, run->planes, words[lane], drove ? run->sent[lane] : idle,
+                 drove ? run->driven[lane] : 0, link->built);
+        if (!tpi_runs(&link->tpi[lane]))
+            link->programming &= (uint16_t)~bit(lane);
     }
 }
 
@@ -167,9 +177,15 @@ static void take_in(void *context, const uint8_t *packet, unsigned length)
 /* --- out ---------------------------------------------------------------------------------------------------------- */
 
 /* Lanes that have something to say, or are waiting for something. */
-static uint16_t needy(const struct board_link *link)
+static uint16_t talking(const struct board_link *link)
 {
     return (link->busy | (link->waiting & ~link->stuck)) & link->open & ~link->starting;
+}
+
+/* ... or are being programmed. */
+static uint16_t needy(const struct board_link *link)
+{
+    return talking(link) | link->programming;
 }
 
 /* It is the lane's turn: give it a packet if there is one, and let it begin. */
@@ -198,7 +214,11 @@ static bool schedule(struct board_link *link, struct link_run *run, uint64_t *wo
     uint64_t driven[LANES] = { 0 };
     uint16_t driving = 0;
     memset(words, 0xFF, LANES * sizeof *words);
-    EACH_LANE(lane, needy(link)) {
+    EACH_LANE(lane, link->programming) {
+        words[lane] = tpi_send(&link->tpi[lane], link->built, n, &driven[lane]);
+        driving |= driven[lane] ? bit(lane) : 0;
+    }
+    EACH_LANE(lane, talking(link)) {
         struct lane *state = &link->lanes[lane];
         if (lane_ready(state, link->built + n))
             feed(link, lane);
@@ -290,6 +310,10 @@ static void fill(struct board_link *link)
 
 int board_link_start_lane(struct board_link *link, unsigned lane)
 {
+    if (link->taken & bit(lane)) {
+        link->resume |= bit(lane);
+        return 0;
+    }
     int result = board_link_stop_lane(link, lane);
     if (result < 0)
         return result;
@@ -299,7 +323,7 @@ int board_link_start_lane(struct board_link *link, unsigned lane)
     link->open |= bit(lane);
     link->starting |= bit(lane);
     link->ready_ns[lane] = link->transport->board_ns + link->options.startup_ms * NS_PER_MS;
-    return write_resets(link);
+    return board_link_write_resets(link);
 }
 
 int board_link_reopen(struct board_link *link, struct transport *transport)
@@ -318,7 +342,7 @@ int board_link_reopen(struct board_link *link, struct transport *transport)
     link->open = link->starting = link->waiting = open;
     EACH_LANE(lane, open)
         link->ready_ns[lane] = transport->board_ns + link->options.startup_ms * NS_PER_MS;
-    return result < 0 ? result : write_resets(link);
+    return result < 0 ? result : board_link_write_resets(link);
 }
 
 void board_link_close(struct board_link *link)
@@ -328,6 +352,9 @@ void board_link_close(struct board_link *link)
     link->open = link->starting = 0;
     for (unsigned lane = 0; lane < LANES; lane++)
         lane_close(&link->lanes[lane]);
+    EACH_LANE(lane, link->programming)
+        tpi_fail(&link->tpi[lane], TPI_board_gone);
+    link->programming = 0;
     for (unsigned i = 0; i < TRIES && !link->error && link->under_way; i++) {
         int handled = link->transport->ops->service(link->transport, take_in, link);
         if (handled < 0)
@@ -336,7 +363,7 @@ void board_link_close(struct board_link *link)
             nanosleep(&pause, NULL);
     }
     if (!link->error)
-        write_resets(link);
+        board_link_write_resets(link);
 }
 
 /* Tinies whose time to start has passed. */

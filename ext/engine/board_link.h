@@ -8,6 +8,7 @@
 #define TINYMUX_BOARD_LINK_H
 #include "lane.h"
 #include "protocol.h"
+#include "tpi.h"
 #include "transport.h"
 #include "wiring.h"
 
@@ -43,12 +44,16 @@ struct board_link {
     uint16_t waiting;  /* lanes for which `take` may have a packet */
     uint16_t busy;     /* lanes that need the clock */
     uint16_t stuck;    /* lanes that have nothing to say that makes sense */
+    uint16_t taken;       /* lanes that are out of service for TPI (programming.h) */
+    uint16_t programming; /* of these, those with a job that runs */
+    uint16_t resume;      /* ... that are to be started when they are given back */
     uint16_t last_sent, last_driven; /* the plane before the next one to be built */
     uint64_t ready_ns[LANES];        /* board time at which a starting lane is ready */
     uint64_t scan_ns;                /* monotonic time of the next look for tinies that talk unasked */
     unsigned first, under_way;       /* in `runs` */
     struct link_run runs[LINK_RUNS];
     struct lane lanes[LANES];
+    struct tpi tpi[LANES];
 };
 
 /* Check the board's protocol version and hold all tinies in reset. The link is zeroed memory with options set. 0;
@@ -62,11 +67,13 @@ int board_link_reopen(struct board_link *, struct transport *);
 /* Hold all tinies in reset and wait for the packets under way, at most a second. For a board that is gone: nothing. */
 void board_link_close(struct board_link *);
 
-/* Let a tiny run; after options.startup_ms its lane takes packets. Where it runs already it is reset. 0 or the
- * transport's error. */
+/* Let a tiny run; after options.startup_ms its lane takes packets. Where it runs already it is reset; where it is taken
+ * for TPI, this waits until it is given back. 0 or the transport's error. */
 int board_link_start_lane(struct board_link *, unsigned lane);
 /* Hold a tiny in reset. */
 int board_link_stop_lane(struct board_link *, unsigned lane);
+/* Hold the tinies of the lanes that are not open in reset, let the others run. 0 or the transport's error. */
+int board_link_write_resets(struct board_link *);
 
 /* `take` has a packet for the lane. */
 static inline void board_link_wake(struct board_link *link, unsigned lane)

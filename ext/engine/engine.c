@@ -165,6 +165,8 @@ struct call {
     const uint8_t *setup;
     uint8_t *data;
     unsigned length;
+    engine_link_fn *fn;
+    void *context;
 };
 
 static struct engine_board *board_of(struct engine *engine, int board)
@@ -291,6 +293,16 @@ static int do_control(void *context)
     return transport->ops->control(transport, call->setup, call->data, call->length);
 }
 
+static int do_on_link(void *context)
+{
+    struct call *call = context;
+    struct engine_board *board = board_of(call->engine, call->board);
+    if (!board)
+        return -EINVAL;
+    board->task.due = true;
+    return call->fn(&board->link, call->context);
+}
+
 static int do_close(void *context)
 {
     struct call *call = context;
@@ -337,6 +349,12 @@ int engine_control(struct engine *engine, int board, const uint8_t setup[8], uin
 {
     struct call call = { .engine = engine, .board = board, .setup = setup, .data = data, .length = length };
     return loop_call(&engine->loop, do_control, &call);
+}
+
+int engine_on_link(struct engine *engine, int board, engine_link_fn *fn, void *context)
+{
+    struct call call = { .engine = engine, .board = board, .fn = fn, .context = context };
+    return loop_call(&engine->loop, do_on_link, &call);
 }
 
 /* --- the engine as a whole ---------------------------------------------------------------------------------------- */

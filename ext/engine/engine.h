@@ -46,6 +46,9 @@ int engine_detach(struct engine *, int board, int lane);
 int engine_reset(struct engine *, int board, int lane);
 /* A control transfer, as struct transport_ops has it, on the engine's thread. */
 int engine_control(struct engine *, int board, const uint8_t setup[8], uint8_t *data, unsigned length);
+/* Call fn with the board's link, on the engine's thread (programming_do, for example). Its result, or -EINVAL. */
+typedef int engine_link_fn(struct board_link *, void *context);
+int engine_on_link(struct engine *, int board, engine_link_fn *, void *context);
 
 /* -EALREADY: it runs. */
 int engine_start(struct engine *);

@@ -163,7 +163,7 @@ int wire_run(struct wire *wire, uint64_t planes, uint64_t ns, bool until_packet)
     return 0;
 }
 
-const struct board_link *wire_link(const struct wire *wire)
+struct board_link *wire_link(struct wire *wire)
 {
     return &wire->link;
 }

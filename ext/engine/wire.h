@@ -23,7 +23,7 @@ int wire_receive(struct wire *, unsigned *lane, uint8_t *packet);
  * asked for, a packet has come. 0, -ENODEV, -ETIMEDOUT: board time stands although there is something to do. */
 int wire_run(struct wire *, uint64_t planes, uint64_t ns, bool until_packet);
 
-const struct board_link *wire_link(const struct wire *);
+struct board_link *wire_link(struct wire *);
 const struct lane_counters *wire_lane_counters(const struct wire *, unsigned lane);
 const struct board_counters *wire_board_counters(const struct wire *);
 

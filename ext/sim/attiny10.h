@@ -42,6 +42,7 @@ struct tiny_timer {
 
 struct tiny_nvm {
     uint8_t config, lock, calibration; /* section 16: bits are 0 where programmed */
+    uint8_t signature[3];
     uint8_t low;                       /* low byte of the word that is being written */
     uint64_t busy_ps;                  /* board time until which NVMBSY is set */
     uint64_t word_ps, erase_ps;        /* how long it takes */

@@ -12,6 +12,7 @@ enum { LEAST_MV = 4500 };                                            /* 5 V, sec
 void nvm_init(struct tiny *tiny)
 {
     tiny->nvm = (struct tiny_nvm){
+        .signature = { 0x1e, 0x90, 0x03 },
         .config = 0xff, .lock = 0xff, .calibration = 0x80, .word_ps = TINY_WORD_PS, .erase_ps = TINY_ERASE_PS };
 }
 
@@ -22,7 +23,6 @@ static bool in_flash(uint16_t address)
 
 uint8_t nvm_read(struct tiny *tiny, uint16_t address, uint64_t time_ps)
 {
-    static const uint8_t signature[] = { 0x1e, 0x90, 0x03 };
     const struct tiny_nvm *nvm = &tiny->nvm;
     bool running = tiny->start_ps != UINT64_MAX; /* lock bits keep programmers out, not the program */
     if (time_ps < nvm->busy_ps)
@@ -37,7 +37,7 @@ uint8_t nvm_read(struct tiny *tiny, uint16_t address, uint64_t time_ps)
     case CALIBRATION: return nvm->calibration;
     case SIGNATURE:
     case SIGNATURE + 1:
-    case SIGNATURE + 2: return signature[address - SIGNATURE];
+    case SIGNATURE + 2: return nvm->signature[address - SIGNATURE];
     default: return address >= LOCK && address < FLASH ? 0xff : 0;
     }
 }
