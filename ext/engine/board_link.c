@@ -93,10 +93,10 @@ struct giving {
     unsigned lane;
 };
 
-static int give(void *context, const uint8_t *packet, unsigned length)
+static void give(void *context, const uint8_t *packet, unsigned length)
 {
     const struct giving *to = context;
-    return to->link->client->give(to->link->context, to->lane, packet, length);
+    to->link->client->give(to->link->context, to->lane, packet, length);
 }
 
 /* All lanes have come this far: `words` is what they were like. */

@@ -16,8 +16,8 @@
 struct link_client {
     /* The next packet for a lane: its length, or a negative errno for none (board_link_wake tells of the next). */
     int (*take)(void *context, unsigned lane, uint8_t *packet, unsigned size);
-    /* A good packet from a lane. 0, or a negative errno: not taken. It may call board_link_wake. */
-    int (*give)(void *context, unsigned lane, const uint8_t *packet, unsigned length);
+    /* A good packet from a lane. It may call board_link_wake. */
+    void (*give)(void *context, unsigned lane, const uint8_t *packet, unsigned length);
     void (*news)(void *context, unsigned lane, enum lane_news);
 };
 

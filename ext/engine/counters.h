@@ -10,7 +10,7 @@
 #define LANE_COUNTERS(X)                                                                                     \
     X(packets_out)    /* packets sent whole */                                                               \
     X(bytes_out)      /* their bytes, as IP counts them */                                                   \
-    X(packets_in)     /* packets that were valid and were taken by the tun */                                \
+    X(packets_in)     /* good packets; some of them may then be a drop_tun_... */                              \
     X(bytes_in)                                                                                              \
     X(collisions)     /* frames that were given up: the lane was not as driven, or the tiny talked as well */ \
     X(resyncs)        /* lone ENDs sent to find a common start again */                                      \
@@ -25,8 +25,8 @@
     X(drop_version)   /* in: neither IPv4 nor IPv6 */                                                        \
     X(drop_length)    /* in: shorter than its header, or the total length is not the frame's */              \
     X(drop_checksum)  /* in: wrong IPv4 header checksum */                                                   \
-    X(drop_tun_full)  /* in: the tun took no more */                                                         \
-    X(drop_tun_down)  /* in: the tun is down, gone or refused the packet */
+    X(drop_tun_full)  /* in: a good packet, but the tun took no more */                                      \
+    X(drop_tun_down)  /* in: a good packet, but the tun is down, gone or refused it */
 
 #define BOARD_COUNTERS(X)                                                                                    \
     X(planes_both)  /* planes run that were driven and sampled */                                            \

@@ -101,7 +101,7 @@ static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
     return length;
 }
 
-static int give(void *context, unsigned lane, const uint8_t *packet, unsigned length)
+static void give(void *context, unsigned lane, const uint8_t *packet, unsigned length)
 {
     struct engine_board *board = context;
     struct lane_counters *counters = &board->link.lanes[lane].counters;
@@ -114,7 +114,6 @@ static int give(void *context, unsigned lane, const uint8_t *packet, unsigned le
     if (news)
         tell(board, EVENT_tun_error, (int)lane, -result);
     board_link_wake(&board->link, lane); /* the kernel's answer waits already, as a rule */
-    return result;
 }
 
 static void news(void *context, unsigned lane, enum lane_news what)

@@ -187,13 +187,12 @@ static void deliver(struct lane *lane, const struct options *options, lane_give_
         return;
     }
     lane->silences = 0;
-    if (give(context, packet, length) == 0) {
-        COUNT(lane->counters.packets_in);
-        COUNT_BY(lane->counters.bytes_in, length);
-    }
+    COUNT(lane->counters.packets_in);
+    COUNT_BY(lane->counters.bytes_in, length);
+    give(context, packet, length);
 }
 
-/* A frame is coming in, or just ended. */
+/* A frame is coming in, or one or more have just ended: those that were not empty are `framed`. */
 static enum lane_news hear_on(struct lane *lane, const struct options *options, uint64_t end, bool framed)
 {
     if (lane->hearing > 2 * sizeof lane->heard) {
@@ -203,11 +202,9 @@ static enum lane_news hear_on(struct lane *lane, const struct options *options, 
         lane->phase = LANE_STUCK;
         return LANE_IS_STUCK;
     }
-    if (lane->in.have)
+    if (lane->in.have || (lane->hearing && lane->in.idle < options->stall))
         return LANE_NO_NEWS;
     if (lane->hearing) {
-        if (lane->in.idle < options->stall)
-            return LANE_NO_NEWS;
         COUNT(lane->counters.drop_stalled);
         lane->hearing = 0;
         lane->doubt = framed = true;
@@ -227,6 +224,7 @@ enum lane_news lane_hear(struct lane *lane, const struct options *options, const
 {
     uint8_t bytes[BITS_MOST / BITS_PER_BYTE + 1];
     bool framed = false;
+    enum lane_news news = LANE_NO_NEWS;
     if (lane->phase == LANE_OFF)
         return LANE_NO_NEWS;
     if ((past->samples ^ past->sent) & past->driven)
@@ -251,15 +249,18 @@ enum lane_news lane_hear(struct lane *lane, const struct options *options, const
                 lane->heard[lane->hearing] = bytes[i];
             lane->hearing++;
         } else if (lane->hearing) {
+            news = settle(lane, options, true); /* before it is given: who gets it may look at the counters */
             deliver(lane, options, give, context);
             framed = true;
         }
     }
-    if (lane->phase == LANE_HEARING)
-        return hear_on(lane, options, past->end, framed);
+    if (lane->phase == LANE_HEARING) {
+        enum lane_news more = hear_on(lane, options, past->end, framed);
+        return more ? more : news;
+    }
     if (lane->phase != LANE_LISTENING || past->end < lane->when)
         return LANE_NO_NEWS;
-    enum lane_news news = settle(lane, options, false);
+    news = settle(lane, options, false);
     quiet(lane, past->end + (lane->doubt ? options->resync : 0));
     return news;
 }

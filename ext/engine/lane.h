@@ -55,8 +55,8 @@ struct lane_past {
     unsigned n;
 };
 
-/* Told about each good packet that was heard; `packet` is valid during the call. 0, or a negative errno: not taken. */
-typedef int lane_give_fn(void *context, const uint8_t *packet, unsigned length);
+/* Told about each good packet that was heard; `packet` is valid during the call. */
+typedef void lane_give_fn(void *context, const uint8_t *packet, unsigned length);
 
 enum lane_news { LANE_NO_NEWS, LANE_SUSPECT, LANE_IS_STUCK };
 

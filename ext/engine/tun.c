@@ -43,7 +43,12 @@ static int result(struct tun *tun, long count, bool *news)
 
 int tun_read(struct tun *tun, uint8_t *packet, unsigned size, bool *news)
 {
-    return result(tun, read(tun->fd, packet, size), news);
+    ssize_t count = read(tun->fd, packet, size);
+    if (count == 0) { /* a socket whose other end is closed; a tun has no empty packets */
+        errno = EPIPE;
+        count = -1;
+    }
+    return result(tun, count, news);
 }
 
 int tun_write(struct tun *tun, const uint8_t *packet, unsigned length, bool *news)

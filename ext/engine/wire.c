@@ -65,17 +65,16 @@ static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
     return get(&wire->out[lane], &lane, packet, size);
 }
 
-static int give(void *context, unsigned lane, const uint8_t *packet, unsigned length)
+static void give(void *context, unsigned lane, const uint8_t *packet, unsigned length)
 {
     struct wire *wire = context;
     if (wire->hook) {
         wire->hook(wire->hook_context, lane, packet, length);
-        return 0;
+        return;
     }
     int result = put(&wire->in, lane, packet, length);
     if (result < 0)
         wire->error = result;
-    return result;
 }
 
 static void news(void *context, unsigned lane, enum lane_news what)

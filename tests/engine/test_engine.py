@@ -177,8 +177,8 @@ def test_a_tun_that_takes_no_more_costs_packets_and_nothing_else(model):
         sender.send(ping(number))
     eventually(lambda: rig.counters(1)["packets_out"] == 600)
     counters = rig.counters(1)
-    assert counters["drop_tun_full"] > 0
-    assert counters["packets_in"] + counters["drop_tun_full"] == 600
+    assert 0 < counters["drop_tun_full"] < 600
+    assert counters["packets_in"] == 600
     assert rig.ask(0, ping()) == echoed(ping())
     rig.engine.stop()
 
