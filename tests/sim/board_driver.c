@@ -5,7 +5,7 @@
  *     peek|poke ADDRESS [VALUE]   a register of the pump chip, as its CPU would     ram ADDRESS               a byte of its RAM
  *     get NAME            time cycle pc illegal unknown misuse resets running attached transactions cycle_ps
  *                         packets-N naks-N (N: endpoint, IN from 16 on)
- *     pin LANE PIN        what a tiny drives: 0 nothing, 1 pull-up, 2 low, 3 high    tinycycles LANE
+ *     pin LANE PIN        what a tiny drives: 0 nothing, 1 pull-up, 2 low, 3 high    tinycycles LANE   tinyram LANE ADDRESS
  *     trace               collect changes of wires from now on                   changes                   "signal:level:ps ..."
  *   the USB cable: attach detach reset suspend resume enumerate
  *     control SETUP [DATA]|LENGTH   result, data                                    out N HEX  credit N COUNT  in N  waiting N
@@ -114,6 +114,7 @@ static int commands(const char *c, char **a)
     else if (!strcmp(c, "get")) { printf("%" PRIu64 "\n", value(a[0])); return 0; }
     else if (!strcmp(c, "pin")) result = tiny_pin(board_tiny(board, n), n1, board_time(board));
     else if (!strcmp(c, "tinycycles")) { printf("%" PRIu64 "\n", board_tiny(board, n)->avr.cycle); return 0; }
+    else if (!strcmp(c, "tinyram")) result = board_tiny(board, n)->avr.ram[n1 - 0x40];
     else if (!strcmp(c, "trace")) board_trace(board, on_change, NULL);
     else if (!strcmp(c, "changes")) { puts(trace_used ? trace_text : ""); trace_used = 0; return 0; }
     else if (!strcmp(c, "attach")) board_usb_attach(board);

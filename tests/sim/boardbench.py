@@ -6,6 +6,7 @@ import functools
 import hashlib
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,3 +203,59 @@ class Board:
         self.poke(R.UECFG0X, config0)
         self.poke(R.UECFG1X, config1)
         assert self.peek(R.UESTA0X) & R.CFGOK
+
+
+@functools.cache
+def pump() -> bytes:
+    """The real pump firmware, atmega/, as raw flash."""
+    out = BUILD / "atmega"
+    subprocess.run(["make", "--no-print-directory", "-s", "-C", str(ROOT / "atmega"), f"OUT={out}"], check=True, timeout=60)
+    elf = out / "pump.elf"
+    raw = BUILD / "pump.bin"
+    subprocess.run(["avr-objcopy", "-O", "binary", "-j", ".text", "-j", ".data", elf, raw], check=True, timeout=60)
+    return raw.read_bytes()
+
+
+class PumpBoard:
+    """A board that runs the real pump firmware, and the host's side of atmega/protocol.toml."""
+
+    protocol = tomllib.loads((ROOT / "atmega" / "protocol.toml").read_text())
+    OUT, IN = protocol["usb"]["ep_out"], protocol["usb"]["ep_in"] & 15
+    BOTH = protocol["opcodes"]["BOTH"]
+    RESETS = protocol["requests"]["RESETS"]
+
+    def __init__(self, board: Board, tinies: dict[int, bytes] | None = None, **settings: float) -> None:
+        self.board = board.new(pump(), **settings)  # type: ignore[arg-type]
+        for lane, image in (tinies or {}).items():
+            board.load(image, range(lane, lane + 1))
+        assert board.do("enumerate") == 0
+
+    def hold(self, mask: int) -> None:
+        """These tinies in reset, the others out of it; wiring.toml has bit i of the register for lane i."""
+        assert self.board.control(0x40, self.RESETS, mask) == (0, b"")
+
+    def start(self) -> None:
+        """All out of reset, and their 64 ms of start-up over."""
+        self.hold(0)
+        self.board.run(70 * MS)
+
+    def planes(self, drive: list[int]) -> list[int]:
+        """Drive these planes, 16 bits each; the planes sampled before each. Packets are queued as fast as they go."""
+        got: list[int] = []
+        packets = [drive[i : i + 31] for i in range(0, len(drive), 31)]
+        sent = 0
+        self.board.do("credit", self.IN, len(packets))
+        for _ in range(1 << 20):
+            while sent < len(packets):
+                run = packets[sent]
+                body = b"".join(plane.to_bytes(2, "little") for plane in run)
+                if self.board.out(self.OUT, bytes([self.BOTH, len(run)]) + body):
+                    break
+                sent += 1
+            self.board.run(20 * MS)
+            while isinstance(answer := self.board.into(self.IN), bytes):
+                assert answer[0] == self.BOTH
+                got += [answer[i] | answer[i + 1] << 8 for i in range(2, len(answer), 2)]
+            if len(got) == len(drive):
+                return got
+        raise AssertionError("planes were lost")
