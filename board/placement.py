@@ -103,10 +103,10 @@ PLACES: dict[str, Place] = {
     "TP3": Place(30.4, 8.6, ref=None),
     "TP4": Place(35.0, 8.6, ref=None),
     "TP5": Place(39.6, 8.6, ref=None),
-    "H1": Place(3, 3, ref=None),
-    "H2": Place(WIDTH - 3, 3, ref=None),
-    "H3": Place(3, HEIGHT - 3, ref=None),
-    "H4": Place(WIDTH - 3, HEIGHT - 3, ref=None),
+    "H1": Place(2.6, 2.6, ref=None),
+    "H2": Place(WIDTH - 2.6, 2.6, ref=None),
+    "H3": Place(2.6, HEIGHT - 2.6, ref=None),
+    "H4": Place(WIDTH - 2.6, HEIGHT - 2.6, ref=None),
 }
 
 # One cell, from the tiny's middle: lane and clock come in on the left, reset and LED are on the right.
@@ -141,7 +141,7 @@ CELL_TRACKS: list[Track] = [
 ]
 
 CELL_INK = [
-    Ink("LANE {}", 2.2, -5.5, 1.2),
+    Ink("LANE {}", 2.2, -5.4, 1.0),
     Ink("PB2", 0.0, 6.0),
     Ink("lane {} PB2", 0.0, 5.9, 1.0, back=True),
 ]
