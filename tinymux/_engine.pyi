@@ -49,6 +49,9 @@ class Programming:
     def data(self, lane: int) -> bytes:
         """The bytes of all steps of the lane's last job, one after the other: what was read, what was to be written."""
 
+    def hold(self, lanes: Iterable[int]) -> None:
+        """Let `end` not start the tinies of these lanes."""
+
     def end(self, lanes: Iterable[int]) -> None:
         """Give lanes back, whatever their jobs are at; those that were in service start again."""
 

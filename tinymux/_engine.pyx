@@ -44,7 +44,7 @@ cdef extern from "engine/tpi.h" nogil:
         uint32_t recoveries
 
 cdef extern from "engine/programming.h" nogil:
-    enum: PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_END
+    enum: PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_HOLD, PROGRAMMING_END
     cdef struct programming_call:
         int what
         uint16_t lanes
@@ -369,6 +369,9 @@ cdef class Programming:
 
     def begin(self, lanes):
         self.change(PROGRAMMING_BEGIN, lanes, "take the lanes for programming")
+
+    def hold(self, lanes):
+        self.change(PROGRAMMING_HOLD, lanes, "hold the lanes")
 
     def end(self, lanes):
         self.change(PROGRAMMING_END, lanes, "give the lanes back")

@@ -60,6 +60,11 @@ void programming_report(const struct board_link *link, unsigned lane, struct tpi
         memcpy(data, link->tpi[lane].job.data, TPI_DATA);
 }
 
+void programming_hold(struct board_link *link, uint16_t lanes)
+{
+    link->resume &= (uint16_t)~(lanes & link->taken);
+}
+
 int programming_end(struct board_link *link, uint16_t lanes)
 {
     uint16_t start = link->resume & link->taken & lanes;
@@ -95,6 +100,7 @@ int programming_do(struct board_link *link, void *context)
             return -EINVAL;
         programming_report(link, call->lane, &report, call->data);
         return 0;
+    case PROGRAMMING_HOLD: programming_hold(link, call->lanes); return 0;
     case PROGRAMMING_END: return programming_end(link, call->lanes);
     }
     return -EINVAL;

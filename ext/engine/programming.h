@@ -13,12 +13,15 @@ int programming_run(struct board_link *, unsigned lane, const struct tpi_job *);
 /* How the lane's last job stands; `data`, TPI_DATA bytes or NULL, gets what it has read. */
 void programming_report(const struct board_link *, unsigned lane, struct tpi_report *, uint8_t *data);
 
+/* Tinies of these lanes, which were taken, will not be started when they are given back. */
+void programming_hold(struct board_link *, uint16_t lanes);
+
 /* Give lanes back, whatever their jobs are at: those that were in service start again, the others stay in reset. */
 int programming_end(struct board_link *, uint16_t lanes);
 
 /* All of the above as one function to be called on another thread. */
 struct programming_call {
-    enum { PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_END } what;
+    enum { PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_HOLD, PROGRAMMING_END } what;
     uint16_t lanes;
     unsigned lane;
     const struct tpi_job *job;
