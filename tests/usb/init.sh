@@ -4,6 +4,8 @@
 B=/bin/busybox
 $B mount -t devtmpfs dev /dev
 $B mount -t proc proc /proc
+for n in 0:stdin 1:stdout 2:stderr; do $B ln -s "/proc/self/fd/${n%:*}" "/dev/${n#*:}"; done
+$B ln -s /proc/self/fd /dev/fd
 $B mount -t sysfs sys /sys
 while read -r module; do $B insmod "/modules/$module" || echo "insmod $module failed"; done </modules/order
 
