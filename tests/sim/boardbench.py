@@ -56,11 +56,12 @@ def compiled(name: str, command: list[str], depends: list[Path]) -> Path:
 
 
 @functools.cache
-def driver() -> Path:
-    sources = [*sorted(SIM.glob("*.c")), HERE / "board_driver.c"]
+def driver(name: str = "board_driver.c") -> Path:
+    """A C program over the whole simulator, under the sanitizers."""
+    sources = [*sorted(SIM.glob("*.c")), HERE / name]
     include = [f"-I{ROOT / folder}" for folder in ("build/include", "ext", "ext/engine", "ext/sim")]
     headers = [*sorted((ROOT / "ext").rglob("*.h")), *sorted((ROOT / "build" / "include").glob("*.h"))]
-    return compiled("board", ["cc", *CFLAGS, *SANITIZE, *include, *map(str, sources)], [*sources, *headers])
+    return compiled(name.removesuffix(".c"), ["cc", *CFLAGS, *SANITIZE, *include, *map(str, sources)], [*sources, *headers])
 
 
 @functools.cache
