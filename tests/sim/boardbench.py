@@ -61,7 +61,8 @@ def driver(name: str = "board_driver.c") -> Path:
     sources = [*sorted(SIM.glob("*.c")), HERE / name]
     include = [f"-I{ROOT / folder}" for folder in ("build/include", "ext", "ext/engine", "ext/sim")]
     headers = [*sorted((ROOT / "ext").rglob("*.h")), *sorted((ROOT / "build" / "include").glob("*.h"))]
-    return compiled(name.removesuffix(".c"), ["cc", *CFLAGS, *SANITIZE, *include, *map(str, sources)], [*sources, *headers])
+    command = ["cc", *CFLAGS, *SANITIZE, *include, *map(str, sources)]
+    return compiled(name.removesuffix(".c"), command, [*sources, *headers])
 
 
 @functools.cache
@@ -77,7 +78,7 @@ def firmware(name: str, *defines: str) -> bytes:
 
 @functools.cache
 def program(text: str) -> bytes:
-    """Assembly for the pump chip, " / " between lines, as raw flash. I/O registers by number, as IN and OUT take them."""
+    """Assembly for the pump chip, " / " between lines, as raw flash. I/O registers are numbers for IN and OUT."""
     source = BUILD / f"program-{hashlib.sha256(text.encode()).hexdigest()[:16]}.S"
     BUILD.mkdir(parents=True, exist_ok=True)
     source.write_text("#define __SFR_OFFSET 0\n#include <avr/io.h>\n" + text.replace(" / ", "\n") + "\n")
@@ -210,7 +211,8 @@ class Board:
 def pump() -> bytes:
     """The real pump firmware, atmega/, as raw flash."""
     out = BUILD / "atmega"
-    subprocess.run(["make", "--no-print-directory", "-s", "-C", str(ROOT / "atmega"), f"OUT={out}"], check=True, timeout=60)
+    make = ["make", "--no-print-directory", "-s", "-C", str(ROOT / "atmega"), f"OUT={out}"]
+    subprocess.run(make, check=True, timeout=60)
     elf = out / "pump.elf"
     raw = BUILD / "pump.bin"
     subprocess.run(["avr-objcopy", "-O", "binary", "-j", ".text", "-j", ".data", elf, raw], check=True, timeout=60)

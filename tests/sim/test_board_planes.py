@@ -14,7 +14,9 @@ from tinybench import Tpi
 IDLE = 0xFFFF
 
 # Pulls its lane low in every other plane.
-STRIPES = FAST + """
+STRIPES = (
+    FAST
+    + """
 1:      sbic PINB,1
         rjmp 1b
         sbi  DDRB,0
@@ -27,8 +29,11 @@ STRIPES = FAST + """
         rjmp 4b
         rjmp 1b
 """
+)
 # Counts planes in which its lane is low, in RAM at 0x40 (low byte) and 0x41.
-COUNT = FAST + """
+COUNT = (
+    FAST
+    + """
         clr  r16
         clr  r17
         clr  r18
@@ -49,6 +54,7 @@ COUNT = FAST + """
         sts  0x41,r17
         rjmp 1b
 """
+)
 
 
 @pytest.fixture

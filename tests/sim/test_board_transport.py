@@ -15,7 +15,8 @@ def ask(tmp_path_factory: pytest.TempPathFactory):
     pump()
 
     def run(behaviour: str) -> dict[str, int]:
-        done = subprocess.run([program, BUILD / "pump.bin", behaviour], capture_output=True, text=True, timeout=60, check=False)
+        command = [program, BUILD / "pump.bin", behaviour]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         lines = (line.rpartition(" ") for line in done.stdout.splitlines())
         return {name: int(value) for name, _, value in lines}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 from boardbench import CYCLE, ROOT, US, R, program
 
@@ -20,10 +22,16 @@ def shift_out(value: int) -> str:
     code = ""
     for bit in range(15, -1, -1):
         code += ("sbi" if value >> bit & 1 else "cbi") + " PORTF,7 / sbi PORTF,6 / cbi PORTF,6 / "
-    return code + "sbi PORTF,5 / cbi PORTF,5 / "
+    return code + LATCH
 
 
 STOP = "1: rjmp 1b / "
+LATCH = "sbi PORTF,5 / cbi PORTF,5 / "
+ENABLE = "cbi PORTF,4 / "
+
+
+# All tinies out of reset; the clock is driven high.
+START = FULL_SPEED + PORT_F + "sbi PORTC,6 / sbi DDRC,6 / " + shift_out(0xFFFF) + ENABLE
 
 
 @pytest.fixture
@@ -46,17 +54,14 @@ def test_shifting_alone_changes_nothing_until_oe_is_low(board):
 
 @pytest.mark.parametrize("value", [0x0001, 0x8000, 0x00FF, 0xA5C3])
 def test_register_bits_reach_the_lanes_of_the_wiring_table(board, value):
-    import tomllib
-
     wiring = tomllib.loads((ROOT / "board" / "wiring.toml").read_text())
-    board.new(program(FULL_SPEED + PORT_F + shift_out(value) + "cbi PORTF,4 / " + STOP)).started()
+    board.new(program(FULL_SPEED + PORT_F + shift_out(value) + ENABLE + STOP)).started()
     expected = sum((value >> entry["reset"] & 1) << lane for lane, entry in enumerate(wiring["lanes"]["map"]))
     assert board.get("running") == expected
 
 
 def test_oe_high_holds_all_in_reset_again(board):
-    code = FULL_SPEED + PORT_F + shift_out(0xFFFF) + "cbi PORTF,4 / nop / nop / sbi PORTF,4 / " + STOP
-    board.new(program(code))
+    board.new(program(START + "nop / nop / sbi PORTF,4 / " + STOP))
     board.ask("trace")
     board.started()
     assert board.get("running") == 0
@@ -66,8 +71,8 @@ def test_oe_high_holds_all_in_reset_again(board):
 
 
 def test_outputs_change_at_the_latch_only(board):
-    code = FULL_SPEED + PORT_F + shift_out(0) + "cbi PORTF,4 / " + shift_out(0xFFFF)[: -len("sbi PORTF,5 / cbi PORTF,5 / ")] + STOP
-    board.new(program(code)).started()
+    code = FULL_SPEED + PORT_F + shift_out(0) + ENABLE + shift_out(0xFFFF).removesuffix(LATCH)
+    board.new(program(code + STOP)).started()
     assert board.get("running") == 0
 
 
@@ -94,7 +99,7 @@ def test_a_released_lane_rises_as_late_as_its_pull_up_makes_it(board, rise_ns, n
 
 
 def test_a_tiny_pulls_its_lane_low_for_the_pump(board, tiny):
-    board.new(program(FULL_SPEED + PORT_F + shift_out(0xFFFF) + "cbi PORTF,4 / " + STOP))
+    board.new(program(START + STOP))
     board.load(tiny("sbi DDRB,0 / " + STOP), range(3, 4))
     board.load(tiny("sbi DDRB,0 / " + STOP), range(12, 13))
     board.started()
@@ -106,7 +111,7 @@ def test_a_tiny_pulls_its_lane_low_for_the_pump(board, tiny):
 def test_a_tiny_sees_its_own_lane_only(board, tiny):
     # copies its lane to its user pin: high is driven, low is not
     copy = tiny("1: in r16,PINB / sbrc r16,0 / sbi DDRB,2 / sbrs r16,0 / cbi DDRB,2 / rjmp 1b / ")
-    board.new(program(FULL_SPEED + PORT_F + shift_out(0xFFFF) + "cbi PORTF,4 / ldi r16,0x42 / out DDRB,r16 / ldi r16,0x80 / out DDRD,r16 / " + STOP))
+    board.new(program(START + "ldi r16,0x42 / out DDRB,r16 / ldi r16,0x80 / out DDRD,r16 / " + STOP))
     board.load(copy)
     board.started()
     board.run(70_000 * US)
@@ -116,11 +121,11 @@ def test_a_tiny_sees_its_own_lane_only(board, tiny):
 
 def test_the_clock_wire_reaches_every_tiny(board, tiny):
     count = tiny("clr r16 / 1: sbic PINB,1 / rjmp 1b / 2: sbis PINB,1 / rjmp 2b / inc r16 / sts 0x40,r16 / rjmp 1b / ")
-    pulses = FULL_SPEED + PORT_F + "sbi PORTC,6 / sbi DDRC,6 / " + shift_out(0xFFFF) + "cbi PORTF,4 / "
-    # 80 ms for the tinies to start, then 10 pulses of 50 + 50 cycles
+    # 86 ms for the tinies to start, then 10 pulses of 50 + 50 cycles
     wait = "ldi r18,7 / clr r17 / clr r16 / 1: dec r16 / brne 1b / dec r17 / brne 1b / dec r18 / brne 1b / "
-    loop = "ldi r17,10 / 2: cbi PORTC,6 / ldi r16,16 / 3: dec r16 / brne 3b / sbi PORTC,6 / ldi r16,16 / 4: dec r16 / brne 4b / dec r17 / brne 2b / "
-    board.new(program(pulses + wait + loop + "5: rjmp 5b / "))
+    low = "2: cbi PORTC,6 / ldi r16,16 / 3: dec r16 / brne 3b / "
+    high = "sbi PORTC,6 / ldi r16,16 / 4: dec r16 / brne 4b / dec r17 / brne 2b / "
+    board.new(program(START + wait + "ldi r17,10 / " + low + high + "5: rjmp 5b / "))
     board.load(count)
     board.started()
     board.run(150_000 * US)
@@ -129,17 +134,18 @@ def test_the_clock_wire_reaches_every_tiny(board, tiny):
 
 def test_a_tiny_that_drives_the_clock_pin_disturbs_nobody(board, tiny):
     copy = tiny("1: in r16,PINB / sbrc r16,1 / sbi DDRB,2 / sbrs r16,1 / cbi DDRB,2 / rjmp 1b / ")
-    board.new(program(FULL_SPEED + PORT_F + "sbi PORTC,6 / sbi DDRC,6 / " + shift_out(0xFFFF) + "cbi PORTF,4 / " + STOP))
+    drives = tiny("sbi DDRB,1 / cbi PORTB,1 / 1: in r16,PINB / sbrc r16,1 / sbi DDRB,2 / rjmp 1b / ")
+    board.new(program(START + STOP))
     board.load(copy)
-    board.load(tiny("sbi DDRB,1 / cbi PORTB,1 / " + "1: in r16,PINB / sbrc r16,1 / sbi DDRB,2 / rjmp 1b / "), range(5, 6))
+    board.load(drives, range(5, 6))
     board.started()
     board.run(70_000 * US)
     assert [board.do("pin", lane, 2) for lane in range(16)] == [2] * 5 + [0] + [2] * 10  # lane 5 sees its own low
 
 
 def test_a_tiny_in_reset_lets_go_of_its_pins(board, tiny):
-    code = FULL_SPEED + PORT_F + shift_out(0xFFFF) + "cbi PORTF,4 / "
-    board.new(program(code + "ldi r16,0 / 2: ldi r17,0 / 3: adiw r30,1 / dec r17 / brne 3b / inc r16 / brne 2b / sbi PORTF,4 / " + STOP))
+    wait = "ldi r16,0 / 2: ldi r17,0 / 3: adiw r30,1 / dec r17 / brne 3b / inc r16 / brne 2b / "
+    board.new(program(START + wait + "sbi PORTF,4 / " + STOP))
     board.load(tiny("sbi DDRB,0 / sbi DDRB,2 / " + STOP))
     board.ask("trace")
     board.started()

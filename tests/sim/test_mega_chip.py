@@ -100,10 +100,23 @@ def test_eeprom_outlives_a_power_cycle(board):
     assert eeprom_read(board, 7) == 0x42
 
 
-SIGNATURE = "ldi r30,{z} / ldi r31,0 / ldi r16,0x21 / out SPMCSR,r16 / {wait} lpm r17,Z / out GPIOR0,r17 / lpm r17,Z / out GPIOR1,r17 / 1: rjmp 1b"
+SIGNATURE = """
+        ldi  r30,{z}
+        ldi  r31,0
+        ldi  r16,0x21           ; SIGRD and SPMEN
+        out  SPMCSR,r16
+        {wait}
+        lpm  r17,Z
+        out  GPIOR0,r17
+        lpm  r17,Z
+        out  GPIOR1,r17
+1:      rjmp 1b
+"""
 
 
-@pytest.mark.parametrize(("z", "value"), [(0, 0x1E), (2, 0x95), (4, 0x87), (0x0E, ord("0")), (0x17, ord("9")), (0x18, 0xFF)])
+@pytest.mark.parametrize(
+    ("z", "value"), [(0, 0x1E), (2, 0x95), (4, 0x87), (0x0E, ord("0")), (0x17, ord("9")), (0x18, 0xFF)]
+)
 def test_lpm_reads_the_signature_row_once_after_sigrd(board, z, value):
     code = program(SIGNATURE.format(z=z, wait=""))
     board.new(code).started()
@@ -190,8 +203,8 @@ def test_eeprom_ready_interrupt(board):
 
 def test_sleep_waits_for_an_interrupt(board):
     # timer 0 overflows every 256 * 1,024 CPU cycles of 2 MHz: 131 ms
-    setup = "ldi r16,5 / out TCCR0B,r16 / ldi r16,1 / sts TIMSK0,r16 / out SMCR,r16 / sei / sleep / ldi r22,77 / out GPIOR2,r22 / "
-    board.new(interrupts(setup)).started()
+    setup = "ldi r16,5 / out TCCR0B,r16 / ldi r16,1 / sts TIMSK0,r16 / out SMCR,r16 / "
+    board.new(interrupts(setup + "sei / sleep / ldi r22,77 / out GPIOR2,r22 / ")).started()
     board.run(120 * MS)
     assert board.peek(R.GPIOR2) == 0
     board.run(20 * MS)

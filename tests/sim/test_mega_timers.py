@@ -110,12 +110,18 @@ def test_16_bit_access_goes_through_the_shared_byte(board):
     assert count16(board, R.TCNT1L) == 0x1234
 
 
-@pytest.mark.parametrize(("name", "setup", "vector"), [
-    ("timer 0 compare A", "ldi r16,124 / out OCR0A,r16 / ldi r16,2 / out TCCR0A,r16 / sts TIMSK0,r16 / out TCCR0B,r16 / ", 21),
-    ("timer 1 compare A", "ldi r16,124 / sts OCR1AL,r16 / ldi r16,2 / sts TIMSK1,r16 / ldi r16,10 / sts TCCR1B,r16 / ", 17),
-    ("timer 3 compare A", "ldi r16,124 / sts OCR3AL,r16 / ldi r16,2 / sts TIMSK3,r16 / ldi r16,10 / sts TCCR3B,r16 / ", 32),
-])  # fmt: skip
-def test_interrupt_rate_and_vector(board, name, setup, vector):
+MASK = "ldi r16,124 / {ocr},r16 / ldi r16,2 / sts {timsk},r16 / "
+
+
+@pytest.mark.parametrize(
+    ("setup", "vector"),
+    [
+        (MASK.format(ocr="out OCR0A", timsk="TIMSK0") + "out TCCR0A,r16 / out TCCR0B,r16 / ", 21),
+        (MASK.format(ocr="sts OCR1AL", timsk="TIMSK1") + "ldi r16,10 / sts TCCR1B,r16 / ", 17),
+        (MASK.format(ocr="sts OCR3AL", timsk="TIMSK3") + "ldi r16,10 / sts TCCR3B,r16 / ", 32),
+    ],
+)
+def test_interrupt_rate_and_vector(board, setup, vector):
     board.new(interrupts(setup)).started()
     before = board.peek(R.GPIOR0)
     board.run(50 * MS)  # 2 MHz / 8 / 125: one in 500 us

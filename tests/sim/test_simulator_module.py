@@ -6,12 +6,11 @@ import gc
 import threading
 
 import pytest
+from boardbench import pump
+from test_board_wires import FAST, TINY
 
-_simulator = pytest.importorskip("tinymux._simulator", reason="build it first: ./run build", exc_type=ImportError)
-from boardbench import pump  # noqa: E402
-from test_board_wires import FAST, TINY  # noqa: E402
-
-from tinymux.errors import BoardError  # noqa: E402
+from tinymux import _simulator
+from tinymux.errors import BoardError
 
 BLINK = FAST + "sbi DDRB,2 / 1: sbi PORTB,2 / rjmp 1b"
 RX = bytes([3, 31])  # protocol.toml: opcode RX, 31 planes

@@ -300,6 +300,7 @@ def test_slices_do_not_change_what_happens(board):
         end = usb.get("time") + 4 * MS
         while usb.get("time") < end:
             usb.run(min(slice_ps, end - usb.get("time")))
-        return [usb.get(name) for name in ("cycle", "pc", "packets-1", "naks-1", "packets-18", "naks-18", "transactions")]
+        names = ("cycle", "pc", "packets-1", "naks-1", "packets-18", "naks-18", "transactions")
+        return [usb.get(name) for name in names]
 
     assert trace(4 * MS) == trace(10 * US) == trace(333_333)
