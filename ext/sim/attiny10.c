@@ -67,6 +67,8 @@ static void io_write(struct avr *avr, uint16_t address, uint8_t value)
     case DDRB:
     case PORTB:
     case PUEB:
+        if (tiny->io[address] == (value & 15))
+            break;
         tiny->io[address] = value & 15;
         ports_update(tiny, avr->cycle + 1);
         break;
@@ -292,7 +294,7 @@ static void wait(struct tiny *tiny, uint64_t until_ps)
 static bool run(struct tiny *tiny, uint64_t until_ps)
 {
     struct avr *avr = &tiny->avr;
-    avr->known_until = 0; /* edges may have been pushed */
+    avr->known_until = tiny->edge_cycle = 0; /* edges may have been pushed */
     if (tiny->watching)
         pinint_edges(tiny);
     tiny->epoch_ps = tiny_ps(tiny, avr->cycle); /* near, for short divisions */

@@ -66,6 +66,7 @@ struct tiny {
     const struct wire *clock; /* PB1, TPICLK */
     struct wire lane;         /* PB0, TPIDATA, as driven by the pump chip: 0 low, 1 released to the pull-up */
     uint64_t clock_seen, lane_seen; /* edges that have been consumed */
+    uint64_t edge_cycle;      /* first cycle that reads the next edge; 0: not known */
     bool user_level;          /* PB2, if the tiny does not drive it */
     bool reset_level;         /* PB3 */
     uint16_t vcc_mv;          /* 5000 */

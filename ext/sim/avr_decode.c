@@ -253,7 +253,7 @@ static void mark_loop(struct avr *avr, unsigned at)
     else if ((op->kind == OP_IN || op->kind == OP_LDS) && told && at + op->words + 1 < last &&
              (next->kind == OP_SBRC || next->kind == OP_SBRS) && next->d == op->d && next[1].kind == OP_RJMP &&
              next[1].k == at && next[1].words == 1)
-        op->kind = OP_POLL_IN;
+        op->kind = op->kind == OP_IN ? OP_POLL_IN : OP_POLL_LDS;
 }
 
 static void decode_range(struct avr *avr, unsigned from, unsigned end)

@@ -20,7 +20,7 @@
     X(RJMP) X(RCALL) X(IJMP) X(ICALL) X(RET) X(RETI) \
     X(SPM) X(SLEEP) X(WDR) X(BREAK) \
     /* first instruction of a waiting loop that can be jumped over (avr_decode.c, mark_loop) */ \
-    X(POLL_SBIC) X(POLL_SBIS) X(POLL_IN) X(SPIN) X(DELAY) X(DELAYW)
+    X(POLL_SBIC) X(POLL_SBIS) X(POLL_IN) X(POLL_LDS) X(SPIN) X(DELAY) X(DELAYW)
 
 enum avr_kind {
 #define X(name) OP_##name,

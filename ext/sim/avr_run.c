@@ -11,13 +11,17 @@ enum { C = 1, Z = 2, N = 4, V = 8, S = 16, H = 32, T = 64, I = 128 };
  * a read of `address`, just done at avr->cycle, could give another value; RAM changes by interrupts only. */
 static inline uint64_t idle_turns(struct avr *avr, const struct avr_op *op, unsigned turn, uint64_t cycle, uint64_t stop)
 {
-    uint64_t room = stop > cycle ? (stop - cycle) / turn : 0;
-    if (!room || op->k >= avr->chip->io_end)
-        return room;
-    bool known = op->k == avr->known_address && avr->cycle < avr->known_until;
-    uint64_t steady = known ? avr->known_until : avr->chip->steady(avr, op->k);
+    if (stop < cycle + turn)
+        return 0;
+    uint64_t steady = UINT64_MAX;
+    if (op->k == avr->known_address && avr->cycle < avr->known_until)
+        steady = avr->known_until;
+    else if (op->k < avr->chip->io_end)
+        steady = avr->chip->steady(avr, op->k);
+    if (steady >= stop)
+        return (stop - cycle) / turn;
     uint64_t turns = steady > avr->cycle ? (steady - avr->cycle - 1) / turn + 1 : 0;
-    return turns < room ? turns : room;
+    return cycle + turns * turn > stop ? turns - 1 : turns;
 }
 
 #define RAM(address) ((unsigned)((address) - chip->ram_start) < chip->ram_size)
@@ -39,7 +43,6 @@ static inline uint64_t idle_turns(struct avr *avr, const struct avr_op *op, unsi
 /* --- going on --- */
 #define DISPATCH() do { if (unlikely(cycle >= stop)) goto pause; goto *labels[op->kind]; } while (0)
 #define NEXT(cycles_) do { cycle += (cycles_); op++; DISPATCH(); } while (0)
-#define NEXT2(cycles_) do { cycle += (cycles_); op += 2; DISPATCH(); } while (0)
 #define GO(target, cycles_) do { cycle += (cycles_); op = avr->code + (target); DISPATCH(); } while (0)
 #define BRANCH(condition) do { if (condition) GO(op->k, 2); NEXT(1); } while (0)
 #define SKIP(condition) do { unsigned w = (condition) ? op->skip : 0; cycle += 1 + w; op += 1 + w; DISPATCH(); } while (0)
@@ -47,30 +50,45 @@ static inline uint64_t idle_turns(struct avr *avr, const struct avr_op *op, unsi
 /* A hook sees the cycle in which its access happens, the instruction's last; afterwards it may have set irq or stop. */
 #define ENTER(last) (avr->cycle = cycle + (last), avr->pc = op - avr->code)
 #define LEAVE() (stop = unlikely(avr->irq) && avr->sreg & I ? 0 : avr->stop)
-#define LOAD(into, address, last) do { \
-        uint16_t a_ = (address); \
-        if (RAM(a_)) { \
-            into = avr->ram[a_ - chip->ram_start]; \
-        } else if (a_ == avr->known_address && cycle + (last) < avr->known_until) { \
+
+/* I/O as IN, OUT and the bit instructions address it. */
+#define LOAD_IO(into, address, last) do { \
+        uint16_t io_ = (address); \
+        if (io_ == avr->known_address && cycle + (last) < avr->known_until) { \
             into = avr->known_value; \
             avr->cycle = cycle + (last); \
-        } else if ((unsigned)(a_ - io_first) < 0x3d) { \
-            ENTER(last); into = chip->read(avr, a_); LEAVE(); \
+        } else if ((unsigned)(io_ - io_first) < 0x3d) { \
+            ENTER(last); into = chip->read(avr, io_); LEAVE(); \
         } else { \
-            if (avr_flash_mapped(avr, a_)) cycle++; \
-            if (a_ == sreg_address) SREG_PACK(); \
-            ENTER(last); into = avr_read_other(avr, a_); LEAVE(); \
+            LOAD_OTHER(into, io_, last); \
         } } while (0)
+#define STORE_IO(address, value, last) do { \
+        uint16_t io_ = (address); \
+        if ((unsigned)(io_ - io_first) < 0x3d) { \
+            ENTER(last); chip->write(avr, io_, value); LEAVE(); \
+        } else { \
+            STORE_OTHER(io_, value, last); \
+        } } while (0)
+/* Any data address. */
+#define LOAD(into, address, last) do { \
+        uint16_t a_ = (address); \
+        if (RAM(a_)) into = avr->ram[a_ - chip->ram_start]; \
+        else LOAD_OTHER(into, a_, last); \
+    } while (0)
 #define STORE(address, value, last) do { \
         uint16_t a_ = (address); \
-        if (RAM(a_)) { \
-            avr->ram[a_ - chip->ram_start] = (value); \
-        } else if ((unsigned)(a_ - io_first) < 0x3d) { \
-            ENTER(last); chip->write(avr, a_, value); LEAVE(); \
-        } else { \
-            ENTER(last); avr_write_other(avr, a_, value); LEAVE(); \
-            if (a_ == sreg_address) SREG_UNPACK(); \
-        } } while (0)
+        if (RAM(a_)) avr->ram[a_ - chip->ram_start] = (value); \
+        else STORE_OTHER(a_, value, last); \
+    } while (0)
+#define LOAD_OTHER(into, address, last) do { \
+        if (avr_flash_mapped(avr, address)) cycle++; \
+        if ((address) == sreg_address) SREG_PACK(); \
+        ENTER(last); into = avr_read_other(avr, address); LEAVE(); \
+    } while (0)
+#define STORE_OTHER(address, value, last) do { \
+        ENTER(last); avr_write_other(avr, address, value); LEAVE(); \
+        if ((address) == sreg_address) SREG_UNPACK(); \
+    } while (0)
 #define PUSH_BYTE(value, last) do { STORE(avr->sp, value, last); avr->sp--; } while (0)
 #define PUSH_PC(address) do { unsigned p_ = (address); PUSH_BYTE(p_ & 0xff, 1); PUSH_BYTE(p_ >> 8, 2); } while (0)
 
@@ -263,7 +281,15 @@ do_RETI: {
 }
 
     /* --- data --- */
-do_IN:
+do_IN: {
+    unsigned x;
+    LOAD_IO(x, op->k, 0);
+    r[op->d] = x;
+    NEXT(1);
+}
+do_OUT:
+    STORE_IO(op->k, r[op->d], 0);
+    NEXT(1);
 do_LDS: {
     unsigned x;
     LOAD(x, op->k, op->cycles - 1);
@@ -272,7 +298,6 @@ do_LDS: {
     op += op->words;
     DISPATCH();
 }
-do_OUT:
 do_STS:
     STORE(op->k, r[op->d], op->cycles - 1);
     cycle += op->cycles;
@@ -280,24 +305,24 @@ do_STS:
     DISPATCH();
 do_SBIC: {
     unsigned x;
-    LOAD(x, op->k, 0);
+    LOAD_IO(x, op->k, 0);
     SKIP(!(x & op->r));
 }
 do_SBIS: {
     unsigned x;
-    LOAD(x, op->k, 0);
+    LOAD_IO(x, op->k, 0);
     SKIP(x & op->r);
 }
 do_CBI: {
     unsigned x;
-    LOAD(x, op->k, 0);
-    STORE(op->k, x & ~op->r, op->cycles - 1);
+    LOAD_IO(x, op->k, 0);
+    STORE_IO(op->k, x & ~op->r, op->cycles - 1);
     NEXT(op->cycles);
 }
 do_SBI: {
     unsigned x;
-    LOAD(x, op->k, 0);
-    STORE(op->k, x | op->r, op->cycles - 1);
+    LOAD_IO(x, op->k, 0);
+    STORE_IO(op->k, x | op->r, op->cycles - 1);
     NEXT(op->cycles);
 }
 #define POINTED(name, before, after, displacement, access) do_##name: { \
@@ -351,26 +376,27 @@ do_LPM_INC: {
 #define POLL_BIT(name, waits) do_POLL_##name: { \
         unsigned x; \
         uint64_t turns; \
-        LOAD(x, op->k, 0); \
+        LOAD_IO(x, op->k, 0); \
         if ((waits) && (turns = idle_turns(avr, op, 3, cycle, stop)) > 0) { cycle += 3 * turns; DISPATCH(); } \
         SKIP(!(waits)); }
     POLL_BIT(SBIC, x & op->r)
     POLL_BIT(SBIS, !(x & op->r))
-do_POLL_IN: {
-    const struct avr_op *test = op + op->words;
-    unsigned x;
-    uint64_t turns;
-    LOAD(x, op->k, op->cycles - 1);
-    r[op->d] = x;
-    bool waits = test->kind == OP_SBRC ? x & test->r : !(x & test->r);
-    if (waits && (turns = idle_turns(avr, op, op->cycles + 3, cycle, stop)) > 0) {
-        cycle += (op->cycles + 3) * turns;
-        DISPATCH();
-    }
-    cycle += op->cycles;
-    op += op->words;
-    DISPATCH();
-}
+#define POLL_REGISTER(name, load, cycles_) do_POLL_##name: { \
+        const struct avr_op *test = op + op->words; \
+        unsigned x; \
+        uint64_t turns; \
+        load(x, op->k, (cycles_) - 1); \
+        r[op->d] = x; \
+        bool waits = test->kind == OP_SBRC ? x & test->r : !(x & test->r); \
+        if (waits && (turns = idle_turns(avr, op, (cycles_) + 3, cycle, stop)) > 0) { \
+            cycle += ((cycles_) + 3) * turns; \
+            DISPATCH(); \
+        } \
+        cycle += (cycles_); \
+        op = test; \
+        DISPATCH(); }
+    POLL_REGISTER(IN, LOAD_IO, 1)
+    POLL_REGISTER(LDS, LOAD, 2)
 do_SPIN:
     cycle += stop > cycle + 2 ? (stop - cycle + 1) / 2 * 2 : 2;
     DISPATCH();

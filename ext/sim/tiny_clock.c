@@ -20,6 +20,7 @@ static void retime(struct tiny *tiny, uint64_t cycle)
     tiny->epoch_cycle = cycle;
     tiny->period_ps = period(tiny);
     tiny_due(tiny, PART_WATCHDOG, tiny_cycle(tiny, tiny->watchdog_ps));
+    tiny->avr.known_until = tiny->edge_cycle = 0;
     tiny->retimed = true;
     tiny->avr.stop = tiny->avr.cycle; /* the time it is to run to is another cycle now */
 }

@@ -3,22 +3,27 @@
 
 enum { LANE = 1, CLOCK = 2, USER = 4, RESET = 8 };
 
-/* The latch before PINB closes at the falling clock edge in the middle of a cycle and PINB takes it over at the next
- * rising edge: IN reads what the pin was half a cycle before. The core is told how long that holds. */
+/* Take the edges that the cycle avr.cycle reads. The latch before PINB closes at the falling clock edge in the middle of
+ * a cycle, and PINB takes it over at the next rising edge: IN reads what the pin was half a cycle before. */
+static void take_edges(struct tiny *tiny)
+{
+    uint64_t cycle = tiny->avr.cycle, sample = tiny_ps(tiny, cycle) - tiny->period_ps / 2, clock, lane;
+    while ((clock = wire_next(tiny->clock, tiny->clock_seen)) <= sample)
+        tiny->clock_seen++;
+    while ((lane = wire_next(&tiny->lane, tiny->lane_seen)) <= sample)
+        tiny->lane_seen++;
+    uint64_t next = clock < lane ? clock : lane;
+    tiny->edge_cycle = next == UINT64_MAX ? next : cycle + tiny_cycles(tiny, next - sample);
+}
+
+/* The core is told how long the value holds. */
 uint8_t ports_read_pins(struct tiny *tiny)
 {
     struct avr *avr = &tiny->avr;
-    uint64_t sample = tiny_ps(tiny, avr->cycle) - tiny->period_ps / 2, edge;
-    while ((edge = wire_next(tiny->clock, tiny->clock_seen)) <= sample)
-        tiny->clock_seen++;
-    avr->known_until = edge;
-    while ((edge = wire_next(&tiny->lane, tiny->lane_seen)) <= sample)
-        tiny->lane_seen++;
-    if (edge < avr->known_until)
-        avr->known_until = edge;
-    if (avr->known_until != UINT64_MAX)
-        avr->known_until = avr->cycle + tiny_cycles(tiny, avr->known_until - sample);
     const struct tiny_pins *pins = &tiny->pins;
+    if (avr->cycle >= tiny->edge_cycle)
+        take_edges(tiny);
+    avr->known_until = tiny->edge_cycle;
     if (avr->cycle <= tiny->pins_cycle) {
         pins = &tiny->pins_before;
         avr->known_until = tiny->pins_cycle + 1;
