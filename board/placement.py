@@ -51,7 +51,7 @@ class Ink:
     text: str
     x: float
     y: float
-    size: float = 0.9
+    size: float = 1.0  # and 0.15 thick: the least that JLCPCB promises to print
     back: bool = False
 
 
@@ -141,8 +141,8 @@ CELL_TRACKS: list[Track] = [
 ]
 
 CELL_INK = [
-    Ink("LANE {}", 2.2, -5.4, 1.0),
-    Ink("PB2", 0.0, 6.0),
+    Ink("LANE {}", 2.0, -5.5, 1.2),
+    Ink("PB2", 0.0, 6.15),
     Ink("lane {} PB2", 0.0, 5.9, 1.0, back=True),
 ]
 
