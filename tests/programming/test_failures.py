@@ -1,0 +1,129 @@
+"""Tinies that cannot be programmed, and boards that go: told apart, named, and nobody else is held up."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinymux.errors import BoardError
+
+DRIVES_ITS_LANE = bytes.fromhex("089a ffcf".replace(" ", ""))  # sbi DDRB,PB0: PORTB0 is 0; rjmp .-2
+
+
+def only(outcomes):
+    [outcome] = outcomes
+    return outcome
+
+
+def test_wrong_chip_is_named_and_not_tried_again(bench, image):
+    bench.board.tune(3, signature=b"\x1e\x90\x08")
+    failed, done = bench.programmer.flash({3: image(1), 4: image(2)})
+    assert str(failed) == "sim/3: failed while identifying: wrong signature: ATtiny9, not an ATtiny10"
+    assert failed.attempts == 1
+    assert done.action == "written"
+    assert bench.flashes()[3] == b"\xff" * 1024
+
+
+def test_supply_too_low_is_found_by_reading_back(bench, image):
+    bench.board.tune(3, supply_mv=3300)
+    failed = only(bench.programmer.flash({3: image(1, 40)}))
+    assert failed.action == "failed" and failed.attempts == 3
+    assert "bytes differ" in failed.reason
+
+
+def test_memory_that_stays_busy(bench, image):
+    bench.board.tune(3, word_s=100)
+    failed, done = bench.programmer.flash({3: image(1, 40), 4: image(2, 40)})
+    assert (failed.step.split(":")[0], failed.reason) == ("writing", "its memory stays busy")
+    assert done.action == "written"
+
+
+def test_a_tiny_with_reset_disabled_drives_its_lane(make, image):
+    """It runs on in reset: no answer comes that makes sense, whatever it does; the others are programmed."""
+    bench = make()
+    bench.board.load(3, DRIVES_ITS_LANE)
+    bench.board.tune(3, config=0xFE)
+    bench.board.power_cycle()
+    bench.connect()
+    bench.board.run(0.07)
+    failed, done = bench.programmer.flash({3: image(1, 40), 4: image(2, 40)})
+    assert (failed.action, failed.reason, failed.attempts) == ("failed", "something else drives its lane", 3)
+    assert failed.step.startswith("identifying")
+    assert done.action == "written"
+
+
+def test_a_tiny_with_reset_disabled_and_silent_does_not_answer(make, image):
+    bench = make()
+    bench.board.load(3, bytes.fromhex("ffcf"))  # rjmp .
+    bench.board.tune(3, config=0xFE)
+    bench.board.power_cycle()
+    bench.connect()
+    failed = only(bench.programmer.flash({3: image(1, 40)}))
+    assert (failed.reason, failed.attempts) == ("no answer", 3)
+
+
+def test_unplugged_is_told_with_board_node_and_step(bench, image):
+    seen = 0
+
+    def wait():
+        nonlocal seen
+        seen += 1
+        if seen == 40:
+            bench.board.usb("detach")
+        try:
+            bench.wire.run(124)
+        except BoardError:
+            pass
+
+    bench.programmer._wait = wait
+    outcomes = bench.programmer.flash({lane: image(lane) for lane in range(16)}, always=True)
+    assert {outcome.action for outcome in outcomes} == {"failed"}
+    assert all(outcome.reason == "the board is gone" for outcome in outcomes)
+    assert all(str(outcome).startswith(f"sim/{outcome.lane}: failed while writing") for outcome in outcomes)
+
+
+def test_given_up_half_way_says_so(bench, image):
+    looks = iter(range(10_000))
+    bench.programmer.stop = lambda: next(looks) > 60
+    outcome = only(bench.programmer.flash({3: image(3)}, always=True))
+    assert outcome.reason == "interrupted: its flash is incomplete, flash it again"
+    bench.programmer.stop = lambda: False
+    assert only(bench.programmer.flash({3: image(3)})).action == "written"
+
+
+def test_unplugged_at_any_byte_a_later_run_repairs_it(make, image):
+    """The cable is pulled in each frame of a short job in turn, power and all; then another process flashes."""
+    bench = make(word_s=30e-6, erase_s=60e-6)
+    wanted = image(11, 8)
+    cut = 0
+    for planes in range(0, 1700, 12):
+        bench.programming.begin([3])
+        bench.programming.run(
+            3, [("erase", 0x4000, 0x10), ("write", 0x4000, image(planes, 8).data), ("read", 0x4000, 8)]
+        )
+        if planes:
+            bench.wire.run(planes)
+        cut += bench.programming.reports()[3].outcome == "running"
+        bench.board.usb("detach")
+        with pytest.raises(BoardError):
+            bench.wire.run()
+        bench.board.enumerate() if planes % 24 else bench.board.power_cycle()
+        bench.connect()
+        assert only(bench.programmer.flash({3: wanted}, always=True)).action == "written"
+        assert bench.flashes()[3] == wanted.data.ljust(1024, b"\xff")
+    assert cut > 60
+
+
+def test_killed_at_any_moment_a_later_run_repairs_it(make, image):
+    """The process ends without a word: the tiny is left in the middle of a frame, an answer or a write."""
+    bench = make(word_s=30e-6, erase_s=60e-6)
+    wanted = image(12, 8)
+    for planes in range(1, 1700, 37):
+        bench.programming.begin([3])
+        bench.programming.run(
+            3, [("erase", 0x4000, 0x10), ("write", 0x4000, image(planes, 8).data), ("read", 0x4000, 8)]
+        )
+        bench.wire.run(planes)
+        bench.board.control(0x40, 2, 0xFFFF)  # what the next process does first; the pump has taken no more planes
+        bench.connect()
+        assert only(bench.programmer.flash({3: wanted})).action in ("written", "unchanged")
+        assert bench.flashes()[3] == wanted.data.ljust(1024, b"\xff")
