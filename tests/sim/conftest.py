@@ -22,19 +22,23 @@ def compile_c() -> CompileC:
     """
 
     def build(driver: str, *sources: Path, libs: tuple[str, ...] = (), sanitize: bool = False) -> Path:
-        files = [HERE / driver, *sources]
-        flags = [
-            *CFLAGS,
-            *(SANITIZE if sanitize else ["-O2"]),
-            f"-I{SIM}",
-            f"-I{HERE}",
+        flags = [*CFLAGS, *(SANITIZE if sanitize else ["-O2"]), f"-I{SIM}", f"-I{HERE}"]
+        headers = sorted([*SIM.glob("avr*.h"), *SIM.glob("*tiny*.h"), SIM / "wire.h", *HERE.glob("*.h")])
+        objects = [
+            built(
+                file.stem,
+                [str(file), *flags],
+                [file, *headers],
+                lambda target, file=file: ["cc", *flags, "-c", "-o", str(target), str(file)],
+            )
+            for file in [HERE / driver, *sources]
         ]
-        headers = [*SIM.glob("avr*.h"), *SIM.glob("*tiny*.h"), SIM / "wire.h", *HERE.glob("*.h")]
+        names = list(map(str, objects))
         return built(
-            Path(driver).stem,
-            [*map(str, files), *flags, *libs],
-            [*files, *sorted(headers)],
-            lambda target: ["cc", *flags, "-o", str(target), *map(str, files), *libs],
+            f"run-{Path(driver).stem}",
+            [*names, *flags, *libs],
+            [],
+            lambda target: ["cc", *flags, "-o", str(target), *names, *libs],
         )
 
     return build

@@ -219,7 +219,7 @@ int main(void)
 
 def test_a_compiled_program_runs_as_in_simavr(machines, avr_image):
     image = avr_image(PROGRAM, mcu="atmega32u4", flags=("-O2",), language="c")
-    steps = 150_000
+    steps = 60_000
     ours, oracle = (run(program, ["program", str(steps)], image) for program in machines)
     assert len(ours) == steps
     for step, (got, expected) in enumerate(zip(ours, oracle, strict=True)):
