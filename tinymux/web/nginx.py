@@ -24,7 +24,8 @@ from tinymux.web.configuration import configuration
 from tinymux.web.log import Log
 
 START_SECONDS = 5.0
-STOP_SECONDS = 5.0
+# SIGTERM finishes nothing that is worth waiting for, and a worker that has only just been forked may miss it.
+STOP_SECONDS = 0.5
 BACKLOG = 511  # nginx's own default
 
 
@@ -173,7 +174,8 @@ class Nginx:
 
     def _reason(self) -> str:
         """Its last grave complaint, or else its last one."""
-        lines = self._errors.lines() or ["it does not say why"]
+        # A user namespace may not change groups; nginx complains and goes on.
+        lines = [line for line in self._errors.lines() if "initgroups(" not in line] or ["it does not say why"]
         return ([line for line in lines if "[emerg]" in line] or lines)[-1]
 
     def check(self) -> None:
