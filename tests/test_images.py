@@ -7,7 +7,8 @@ import struct
 import pytest
 
 from tinymux.errors import ImageError
-from tinymux.images import ATMEGA32U4, ATTINY10, Image, load
+from tinymux.images import ATMEGA32U4, ATTINY10, Image, load, server_images
+from tinymux.images.server import server_code_bytes, server_image
 
 CODE = bytes([0x3A, 0xC0, 0x12, 0xE0, 0xFF, 0xCF])  # begins with ':' as Intel HEX does
 
@@ -120,3 +121,19 @@ def test_every_cut_of_an_elf_is_an_image_or_an_image_error():
 def test_an_mtu_that_ipv4_cannot_have_is_refused():
     with pytest.raises(ImageError, match="MTU of 60"):
         Image("x", CODE, mtu=60)
+
+
+def test_each_nodes_server_has_a_page_of_its_own_and_fits():
+    images = server_images(16)
+    assert len({image.data for image in images}) == 16
+    assert all(len(image.data) <= 1024 for image in images)
+    assert b"<h1>tiny 15</h1>" in images[15].data
+
+
+def test_a_page_may_fill_the_flash_and_not_a_byte_more():
+    room = 1024 - server_code_bytes() - 1  # the END of its frame is stored with it
+    assert len(server_image(b"x" * room).data) == 1024
+    with pytest.raises(ImageError, match=r"the page is too large: 1 bytes over the 1024 of an ATtiny10"):
+        server_image(b"x" * (room + 1))
+    with pytest.raises(ImageError, match="the page is too large: 1 bytes over"):
+        server_image(b"x" * (room - 1) + b"\xc0")  # escaped for SLIP, it takes two
