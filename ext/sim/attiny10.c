@@ -148,7 +148,7 @@ static void io_taken(struct avr *avr, int vector)
     struct tiny *tiny = tiny_of(avr);
     tiny->io[interrupts[vector].flags] &= ~interrupts[vector].flag;
     if (vector == VECTOR_WATCHDOG && tiny->io[WDTCSR] & WDE)
-        tiny->io[WDTCSR] &= ~WDIE; /* the next time-out resets, section 8.5.1 */
+        tiny->io[WDTCSR] &= ~WDIE; /* the next time-out resets */
     if (vector == VECTOR_INT0)
         pinint_update(tiny); /* a level that lasts asks again */
     timer_freeze(tiny, false);
@@ -161,7 +161,7 @@ static void io_special(struct avr *avr, int what)
         watchdog_start(tiny, tiny_ps(tiny, avr->cycle));
     } else if (what == AVR_SLEEP && tiny->io[SMCR] & 1) {
         avr->asleep = true;
-        timer_freeze(tiny, tiny->io[SMCR] & 0x0e); /* in all modes but idle, table 7-1 */
+        timer_freeze(tiny, tiny->io[SMCR] & 0x0e); /* in all modes but idle, section 7 */
     }
 }
 

@@ -14,7 +14,7 @@
 
 enum { TINY_FLASH = 1024, TINY_RAM = 32, TINY_IO = 64 };
 #define TINY_PERIOD_PS 125000u       /* 8 MHz */
-#define TINY_STARTUP_PS 64000000000u /* 64 ms from the release of /RESET to the first instruction, section 8.2 */
+#define TINY_STARTUP_PS 64000000000u /* 64 ms from the release of /RESET to the first instruction, section 8 */
 /* Not in the datasheet, which wants NVMBSY polled; these are what avrdude waits without polling. */
 #define TINY_WORD_PS 4500000000u     /* 4.5 ms */
 #define TINY_ERASE_PS 10000000000u   /* 10 ms */
@@ -41,7 +41,7 @@ struct tiny_timer {
 };
 
 struct tiny_nvm {
-    uint8_t config, lock, calibration; /* section 16: bits are 0 where programmed */
+    uint8_t config, lock, calibration; /* section 15: bits are 0 where programmed */
     uint8_t signature[3];
     uint8_t low;                       /* low byte of the word that is being written */
     uint64_t busy_ps;                  /* board time until which NVMBSY is set */

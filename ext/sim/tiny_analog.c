@@ -1,15 +1,15 @@
 /* The ATtiny10's analog parts, against voltages that a test sets: ADC (datasheet section 13), comparator output
- * (section 12; no interrupt), supply monitor (section 8.2.2). */
+ * (section 12; no interrupt), supply monitor (section 8). */
 #include "tiny_parts.h"
 
 enum { ADEN = 0x80, ADSC = 0x40, ADATE = 0x20, ADIF = 0x10 }; /* ADCSRA */
 enum { ACO = 0x20, ACD = 0x80 };                              /* ACSR */
 enum { VLMF = 0x80, VLMIE = 0x40 };                           /* VLMCSR */
 
-static void convert(struct tiny *tiny, unsigned adc_clocks)
+static void convert(struct tiny *tiny, uint64_t start, unsigned adc_clocks)
 {
     unsigned adps = tiny->io[ADCSRA] & 7;
-    tiny_due(tiny, PART_ADC, tiny->avr.cycle + ((uint64_t)adc_clocks << (adps ? adps : 1)));
+    tiny_due(tiny, PART_ADC, start + ((uint64_t)adc_clocks << (adps ? adps : 1)));
 }
 
 void analog_due(struct tiny *tiny)
@@ -18,14 +18,14 @@ void analog_due(struct tiny *tiny)
     tiny->io[ADCL] = code < 255 ? code : 255;
     tiny_flag(tiny, ADCSRA, ADIF);
     if (tiny->io[ADCSRA] & ADATE && !(tiny->io[ADCSRB] & 7)) { /* free running; other triggers are not modelled */
-        convert(tiny, 13);
+        convert(tiny, tiny->due[PART_ADC], 13);
     } else {
         tiny->io[ADCSRA] &= ~ADSC;
         tiny_due(tiny, PART_ADC, UINT64_MAX);
     }
 }
 
-/* VLMF follows the supply: below the chosen trigger level it is set. Typical levels, table 17-7. */
+/* VLMF follows the supply: below the chosen trigger level it is set. Typical levels, section 16. */
 static uint8_t supply_low(const struct tiny *tiny)
 {
     static const uint16_t level_mv[8] = { 0, 1400, 1400, 1600, 2500, 3700, 0, 0 };
@@ -53,7 +53,7 @@ void analog_write(struct tiny *tiny, uint16_t address, uint8_t value)
             tiny_due(tiny, PART_ADC, UINT64_MAX);
         } else if (value & ~old & ADSC) {
             tiny->io[ADCSRA] |= ADSC;
-            convert(tiny, old & ADEN ? 13 : 25); /* the first one after enabling takes longer */
+            convert(tiny, tiny->avr.cycle + 1, old & ADEN ? 13 : 25); /* the first one after enabling takes longer */
         }
         break;
     case ACSR: tiny->io[ACSR] = value & 0x9f & ~0x10; break; /* ACI is never set */

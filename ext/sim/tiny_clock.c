@@ -7,7 +7,7 @@ enum { SIGNATURE = 0xd8, PROTECTED_CYCLES = 4 };
 static uint32_t period(const struct tiny *tiny)
 {
     uint64_t ps = WATCHDOG_PERIOD_PS;
-    if (tiny->io[CLKMSR] != 1) /* OSCCAL: from half the calibrated frequency to one and a half, straight (figure 18-?) */
+    if (tiny->io[CLKMSR] != 1) /* the datasheet has a curve only: straight from half the calibrated frequency to 1.5 */
         ps = (uint64_t)TINY_PERIOD_PS * 1000000 / (1000000 + tiny->rc_error) * 256 /
              (256u + tiny->io[OSCCAL] - tiny->nvm.calibration);
     return ps << tiny->io[CLKPSR];
@@ -27,7 +27,7 @@ static void retime(struct tiny *tiny, uint64_t cycle)
 
 void clock_reset(struct tiny *tiny)
 {
-    tiny->io[CLKPSR] = 3; /* divided by 8, section 6.5.2 */
+    tiny->io[CLKPSR] = 3; /* divided by 8, section 6 */
     tiny->io[OSCCAL] = tiny->nvm.calibration;
     tiny->ccp_until = 0;
     tiny->stopped = false;

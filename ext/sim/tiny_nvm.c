@@ -1,4 +1,4 @@
-/* The ATtiny10's non-volatile memory (datasheet section 16): flash, lock bits, configuration, calibration, signature;
+/* The ATtiny10's non-volatile memory (datasheet section 15): flash, lock bits, configuration, calibration, signature;
  * erased as sections, written as words, and a write only clears bits. Only TPI can write: there is no
  * self-programming. */
 #include "tiny_parts.h"
@@ -7,7 +7,7 @@
 enum { LOCK = 0x3f00, CONFIG = 0x3f40, CALIBRATION = 0x3f80, SIGNATURE = 0x3fc0, FLASH = 0x4000 };
 enum { CHIP_ERASE = 0x10, SECTION_ERASE = 0x14, WORD_WRITE = 0x1d }; /* NVMCMD */
 enum { NO_WRITE = 0x01, NO_READ = 0x02 };                            /* lock bits NVLB1, NVLB2; 0 is programmed */
-enum { LEAST_MV = 4500 };                                            /* 5 V, section 16.6 */
+enum { LEAST_MV = 4500 };                                            /* 5 V, section 15 */
 
 void nvm_init(struct tiny *tiny)
 {

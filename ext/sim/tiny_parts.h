@@ -18,7 +18,7 @@ enum { TOV0 = 0x01, OCF0A = 0x02, OCF0B = 0x04, ICF0 = 0x20 };   /* TIFR0, and t
 enum { PRTIM0 = 0x01, PRADC = 0x02 };                            /* PRR */
 enum { RSTDISBL = 0x01, WDTON = 0x02 };                          /* configuration byte; 0 is programmed */
 
-/* Interrupt vectors, table 9-1. */
+/* Interrupt vectors, section 9. */
 enum tiny_vector {
     VECTOR_RESET, VECTOR_INT0, VECTOR_PCINT0, VECTOR_CAPTURE, VECTOR_OVERFLOW, VECTOR_COMPARE_A, VECTOR_COMPARE_B,
     VECTOR_COMPARATOR, VECTOR_WATCHDOG, VECTOR_VLM, VECTOR_ADC,

@@ -1,4 +1,4 @@
-/* What pins start on the ATtiny10: INT0, the pin change interrupt (datasheet section 9.2), and the timer's inputs.
+/* What pins start on the ATtiny10: INT0, the pin change interrupt (datasheet section 9), and the timer's inputs.
  *
  * Pins are looked at only while somebody listens; then at each cycle in which PINB could change. */
 #include "tiny_parts.h"

@@ -65,7 +65,7 @@ static void change(struct tiny *tiny, struct tiny_pins pins, uint64_t time_ps)
 void ports_update(struct tiny *tiny, uint64_t cycle)
 {
     struct tiny_pins pins = { .out = tiny->io[DDRB], .level = tiny->io[PORTB], .pull = tiny->io[PUEB] };
-    if (tiny->io[TCCR0A] & 0xc0) /* OC0A on PB0, OC0B on PB1, table 10-? */
+    if (tiny->io[TCCR0A] & 0xc0) /* OC0A overrides PB0, OC0B PB1, section 10.3 */
         pins.level = (pins.level & ~1) | (tiny->timer.oc & 1);
     if (tiny->io[TCCR0A] & 0x30)
         pins.level = (pins.level & ~2) | (tiny->timer.oc & 2);

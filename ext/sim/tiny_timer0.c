@@ -9,7 +9,7 @@ enum top { TOP_FIXED, TOP_OCR0A, TOP_ICR0 };
 static const struct mode {
     uint8_t slope, top;
     uint16_t fixed;
-} modes[16] = { /* table 11-4, by WGM03:0 */
+} modes[16] = { /* by WGM03:0, section 11.11 */
     { UP, TOP_FIXED, 0xffff },    { PHASE, TOP_FIXED, 0xff },      { PHASE, TOP_FIXED, 0x1ff },
     { PHASE, TOP_FIXED, 0x3ff },  { UP, TOP_OCR0A, 0 },            { FAST, TOP_FIXED, 0xff },
     { FAST, TOP_FIXED, 0x1ff },   { FAST, TOP_FIXED, 0x3ff },      { PHASE_FREQUENCY, TOP_ICR0, 0 },
@@ -79,7 +79,7 @@ static void at_bottom(struct tiny *tiny)
         buffers(tiny);
 }
 
-/* The tick that leaves the present count. Flags are set with it, figures 11-10 to 11-13. */
+/* The tick that leaves the present count. Flags are set with it (section 11, timing diagrams). */
 static void tick(struct tiny *tiny)
 {
     struct tiny_timer *timer = &tiny->timer;

@@ -169,8 +169,6 @@ static void rising(struct tiny *tiny, bool level, uint64_t time_ps)
         tpi->frame |= level << tpi->bit;
         if (++tpi->bit == FRAME_BITS) {
             bool odd = __builtin_parity(tpi->frame >> 1 & 0x1ff); /* eight data bits and parity */
-            if (tpi->frame == 0)
-                break; /* BREAK, counted above */
             if (odd || (tpi->frame >> 10 & 3) != 3)
                 fail(tiny);
             else

@@ -1,4 +1,4 @@
-/* The ATtiny10's watchdog: 128 kHz, interrupt and reset modes, protected changes (datasheet section 8.4). */
+/* The ATtiny10's watchdog: 128 kHz, interrupt and reset modes, protected changes (datasheet section 8). */
 #include "tiny_parts.h"
 
 enum { PRESCALER = 0x27 }; /* WDP3, WDP2:0 */
@@ -23,7 +23,7 @@ void watchdog_start(struct tiny *tiny, uint64_t time_ps)
 
 void watchdog_reset(struct tiny *tiny)
 {
-    /* WDE stays set after a watchdog reset until WDRF is cleared, section 8.5.1. */
+    /* WDE stays set after a watchdog reset until WDRF is cleared. */
     tiny->io[WDTCSR] = always_on(tiny) || (tiny->io[RSTFLR] & WDRF) ? WDE : 0;
     tiny->watchdog_ps = UINT64_MAX;
 }

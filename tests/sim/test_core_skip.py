@@ -74,3 +74,49 @@ def test_a_tiny_on_noisy_clock_and_lane(compile_c, avr_image):
         seen.append(states)
     assert len(seen[0][-1]) > 200
     assert seen[0] == seen[1]
+
+
+STATE = ("cycle", "period", "pc", "sp", "sreg", "pin0", "pin2", "illegal")
+
+
+def random_image(rng: random.Random) -> bytes:
+    """Random words, with some that make a program of it: full speed, I/O, interrupts, waiting loops."""
+    words = [rng.randrange(0x10000) for _ in range(512)]
+    for at in range(0, 500, 4):
+        words[at] = rng.choice(
+            [
+                0xB900 | rng.randrange(0x100) | 0x100 * (rng.randrange(8) & 6),  # OUT anywhere
+                0xE000 | rng.randrange(0x1000),  # LDI
+                0x9478,  # SEI
+                0x9518,  # RETI
+                0x99FE & ~0xF0 | 0x08,  # SBIC
+                0xC000 | rng.randrange(0x1000),
+                0xCFFE,
+            ]
+        )
+    words[:4] = [0xED08, 0xBF0C, 0xE000, 0xBF06]  # FULL_SPEED
+    return b"".join(word.to_bytes(2, "little") for word in words)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_program_at_all_runs_the_same_in_long_and_in_short_runs(compile_c, seed):
+    """Random flash: timers, watchdog, sleep, interrupts, clock changes in any order, with edges on all pins."""
+    program = compile_c("tiny_driver.c", *TINY, sanitize=True)
+    seen = []
+    for fine in (0, 1):
+        rng = random.Random(seed)
+        bench = Bench(program).boot(random_image(rng), seed=seed)
+        bench.ask("fine", fine)
+        states = []
+        for _ in range(60):
+            bench.ask(rng.choice(["clock", "lane", "user"]), rng.randrange(2))
+            bench.run(rng.randrange(MS // 20))
+            states.append(
+                [bench.get(name) for name in ("cycle", "period", "pc", "sp", "sreg", "pin0", "pin2", "illegal")]
+            )
+        states.append(
+            [bench.get(f"r{n}") for n in range(16, 32)] + [bench.io(address) for address in range(0x01, 0x60)]
+        )
+        bench.close()
+        seen.append(states)
+    assert seen[0] == seen[1]

@@ -42,7 +42,7 @@ def test_ctc_toggles_oc0a_at_an_exact_rate(start):
 
 
 def test_fast_pwm_duty_on_oc0b(start):
-    """8-bit fast PWM, non-inverting: high for OCR0B + 1 of 256 (section 11.8.3)."""
+    """8-bit fast PWM, non-inverting: high for OCR0B + 1 of 256 (section 11)."""
     program = (
         "sbi DDRB,1 / ldi r16,63 / out OCR0BL,r16 / ldi r16,0x21 / out TCCR0A,r16 / ldi r16,0x09 / out TCCR0B,r16 / "
     )

@@ -1,4 +1,4 @@
-"""TPI and NVM of the simulated ATtiny10, bit-banged over its lane as the host does it (datasheet 8127, 14 and 16)."""
+"""TPI and NVM of the simulated ATtiny10, bit-banged over its lane as the host does it (datasheet 8127, 14 and 15)."""
 
 from __future__ import annotations
 
