@@ -195,6 +195,7 @@ void mega_reset(struct mega *m, uint8_t cause)
     uint64_t now = mega_ps_at(m, m->avr.cycle);
     uint8_t causes = m->io[M_MCUSR] | cause;
     m->resets += !(cause & PORF);
+    mega_ports_reset(m); /* at once, clock or not (8.1) */
     memset(m->io, 0, sizeof m->io);
     m->io[M_MCUSR] = causes;
     m->timed = 0;
@@ -205,7 +206,6 @@ void mega_reset(struct mega *m, uint8_t cause)
     mega_clock_reset(m);
     mega_timers_reset(m);
     mega_watchdog_reset(m);
-    mega_ports_reset(m);
     mega_usb_reset(m);
     m->avr.stop = m->avr.cycle;
 }

@@ -33,7 +33,9 @@ struct mega_board {
 };
 
 /* Things that happen at a time of their own. Times are in ps of board time: some clocks do not follow CLKPR. */
-enum mega_event { EVENT_TIMER0, EVENT_TIMER1, EVENT_TIMER3, EVENT_PLL, EVENT_EEPROM, EVENT_WATCHDOG, EVENT_SIGNATURE, MEGA_EVENTS };
+enum mega_event {
+    EVENT_TIMER0, EVENT_TIMER1, EVENT_TIMER3, EVENT_PLL, EVENT_EEPROM, EVENT_WATCHDOG, EVENT_SIGNATURE, MEGA_EVENTS
+};
 #define MEGA_NEVER UINT64_MAX
 
 struct mega_timer {

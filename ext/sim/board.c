@@ -128,8 +128,9 @@ static bool signal(const struct board *b, char port, unsigned bit, bool pulled)
 static void drive_resets(struct board *b, uint64_t ps)
 {
     static const uint8_t bits[LANES] = { RESET_BITS };
-    uint16_t outputs = shift595_inputs(&b->resets, signal(b, SR_DATA_ON, SR_DATA_BIT, false), signal(b, SR_CLOCK_ON, SR_CLOCK_BIT, false),
-                                       signal(b, SR_LATCH_ON, SR_LATCH_BIT, false), signal(b, SR_OE_N_ON, SR_OE_N_BIT, true));
+    bool data = signal(b, SR_DATA_ON, SR_DATA_BIT, false), clock = signal(b, SR_CLOCK_ON, SR_CLOCK_BIT, false);
+    bool latch = signal(b, SR_LATCH_ON, SR_LATCH_BIT, false), oe_n = signal(b, SR_OE_N_ON, SR_OE_N_BIT, true);
+    uint16_t outputs = shift595_inputs(&b->resets, data, clock, latch, oe_n);
     for (unsigned lane = 0; lane < LANES; lane++) {
         bool level = outputs >> bits[lane] & 1;
         if (level == (b->running >> lane & 1))

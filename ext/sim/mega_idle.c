@@ -32,7 +32,11 @@ struct state {
 
 static void save(const struct mega *m, struct state *s)
 {
-    *s = (struct state){ .effects = m->effects, .pc = m->avr.pc, .sp = m->avr.sp, .sreg = m->avr.sreg, .selected = m->usb.selected };
+    s->effects = m->effects;
+    s->pc = m->avr.pc;
+    s->sp = m->avr.sp;
+    s->sreg = m->avr.sreg;
+    s->selected = m->usb.selected;
     memcpy(s->r, m->avr.r, sizeof s->r);
     memcpy(s->ram, m->avr.ram, sizeof s->ram);
 }
@@ -40,7 +44,8 @@ static void save(const struct mega *m, struct state *s)
 static bool same(const struct mega *m, const struct state *s)
 {
     return m->effects == s->effects && m->avr.pc == s->pc && m->avr.sp == s->sp && m->avr.sreg == s->sreg &&
-           m->usb.selected == s->selected && !memcmp(s->r, m->avr.r, sizeof s->r) && !memcmp(s->ram, m->avr.ram, sizeof s->ram);
+           m->usb.selected == s->selected && !memcmp(s->r, m->avr.r, sizeof s->r) &&
+           !memcmp(s->ram, m->avr.ram, sizeof s->ram);
 }
 
 void mega_jump(struct mega *m, uint64_t stop)

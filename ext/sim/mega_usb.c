@@ -56,6 +56,13 @@ static unsigned frame_number(struct mega *m)
     return (u->frame + passed) & 0x7FF;
 }
 
+/* UESTA0X: CFGOK; DTSEQ, of the last packet received or the next one sent; NBUSYBK. */
+static uint8_t status(const struct usb_endpoint *e)
+{
+    uint8_t toggle = e->config0 & EPDIR_IN ? e->toggle : e->received_toggle;
+    return (e->usable ? CFGOK : 0) | toggle << 2 | e->busy;
+}
+
 uint8_t mega_usb_read(struct mega *m, unsigned address)
 {
     struct mega_usb *u = &m->usb;
@@ -78,7 +85,7 @@ uint8_t mega_usb_read(struct mega *m, unsigned address)
     case M_UECONX: return e->control;
     case M_UECFG0X: return e->config0;
     case M_UECFG1X: return e->config1;
-    case M_UESTA0X: return (e->usable ? CFGOK : 0) | (e->config0 & EPDIR_IN ? e->toggle : e->received_toggle) << 2 | e->busy;
+    case M_UESTA0X: return status(e);
     case M_UESTA1X: return (e->to_host ? CTRLDIR : 0) | e->cpu;
     case M_UEINTX: mega_polled(m); return mega_endpoint_flags(m, e);
     case M_UEIENX: return e->enables;

@@ -180,7 +180,7 @@ uint8_t mega_endpoint_pop(struct mega *m, struct usb_endpoint *e)
 void mega_endpoint_push(struct mega *m, struct usb_endpoint *e, uint8_t value)
 {
     struct usb_bank *bank = cpu_bank(e);
-    bool writable = is_control(e) ? (e->flags & TXINI) && !(e->flags & (RXSTPI | RXOUTI)) : is_in(e) && (e->flags & FIFOCON);
+    bool writable = is_control(e) ? (e->flags & (TXINI | RXSTPI | RXOUTI)) == TXINI : is_in(e) && (e->flags & FIFOCON);
     if (writable && bank->length < size_of(e))
         bank->data[bank->length++] = value;
     else

@@ -8,7 +8,8 @@ void mega_watchdog_feed(struct mega *m)
     uint8_t c = m->io[M_WDTCSR];
     unsigned power = (c & 7) | (c >> 2 & 8);
     bool runs = c & (WDE | WDIE);
-    mega_schedule(m, EVENT_WATCHDOG, runs ? mega_ps_at(m, m->avr.cycle) + (SHORTEST_PS << (power > 9 ? 9 : power)) : MEGA_NEVER);
+    uint64_t period = SHORTEST_PS << (power > 9 ? 9 : power);
+    mega_schedule(m, EVENT_WATCHDOG, runs ? mega_ps_at(m, m->avr.cycle) + period : MEGA_NEVER);
 }
 
 /* After a watchdog reset it goes on, at its shortest, until the firmware clears WDRF and then WDE (8.9.2). */

@@ -98,7 +98,9 @@ static bool has_work(const struct usb_host *h, unsigned pipe)
     if (endpoint == 0 || endpoint >= USB_ENDPOINTS)
         return false;
     const struct usb_pipe *in = &h->in[endpoint], *out = &h->out[endpoint];
-    return pipe > PIPE_IN ? in->credit && !in->halted && in->tail - in->head < USB_QUEUE : out->sent != out->tail && !out->halted;
+    if (pipe > PIPE_IN)
+        return in->credit && !in->halted && in->tail - in->head < USB_QUEUE;
+    return out->sent != out->tail && !out->halted;
 }
 
 /* Bytes that the next transaction of a pipe may have to carry: an IN may bring a whole packet. */

@@ -1,17 +1,25 @@
 /* A board under remote control, for the tests: a command per line of stdin, an answer per line of stdout.
  *
- *     new SEED NOISE LOSS RISE_NS LATENCY_US PPM    a new board, powered           pump HEX | tiny LANE HEX   its flashes
- *     run PS              let board time pass; 1: stopped by an IN packet        power                     power cycle
- *     peek|poke ADDRESS [VALUE]   a register of the pump chip, as its CPU would     ram ADDRESS               a byte of its RAM
- *     get NAME            time cycle pc illegal unknown misuse resets running attached transactions cycle_ps
- *                         packets-N naks-N (N: endpoint, IN from 16 on)
- *     pin LANE PIN        what a tiny drives: 0 nothing, 1 pull-up, 2 low, 3 high    tinycycles LANE   tinyram LANE ADDRESS
- *     trace               collect changes of wires from now on                   changes                   "signal:level:ps ..."
- *   the USB cable: attach detach reset suspend resume enumerate
- *     control SETUP [DATA]|LENGTH   result, data                                    out N HEX  credit N COUNT  in N  waiting N
+ *     new SEED NOISE LOSS RISE_NS LATENCY_US PPM   a new board, powered
+ *     pump HEX, tiny LANE HEX                      its flashes
+ *     run PS                                       let board time pass; 1: stopped by an IN packet
+ *     power                                        off and on again
+ *     peek ADDRESS, poke ADDRESS VALUE             a register of the pump chip, as its CPU would
+ *     ram ADDRESS, tinyram LANE ADDRESS            a byte of RAM
+ *     pin LANE PIN                                 what a tiny drives: 0 nothing, 1 pull-up, 2 low, 3 high
+ *     get NAME       time cycle pc illegal unknown misuse resets running attached transactions cycle_ps
+ *                    packets-N naks-N (N: endpoint, IN from 16 on)
+ *     trace          collect changes of wires from now on
+ *     changes        "signal:level:ps ..." since it was asked last
+ *   the USB cable:
+ *     attach, detach, reset, suspend, resume, enumerate
+ *     control SETUP [DATA]|LENGTH                  result and data
+ *     out N HEX, waiting N, credit N COUNT, in N   bulk packets
  *   the pump chip's USB device controller, token by token, without a host:
- *     vbus  busreset  frame NUMBER  idle  wake
- *     setup ADDRESS HEX   out-token ADDRESS N TOGGLE HEX   in-token ADDRESS N: answer, toggle, data   in-ack N
+ *     vbus, busreset, frame NUMBER, idle, wake
+ *     setup ADDRESS HEX, out-token ADDRESS N TOGGLE HEX   the answer
+ *     in-token ADDRESS N                           answer, toggle and data
+ *     in-ack N
  */
 #include "atmega32u4.h"
 #include "attiny10.h"
@@ -113,7 +121,6 @@ static int commands(const char *c, char **a)
     else if (!strcmp(c, "ram")) result = avr->ram[n - 0x100];
     else if (!strcmp(c, "get")) { printf("%" PRIu64 "\n", value(a[0])); return 0; }
     else if (!strcmp(c, "pin")) result = tiny_pin(board_tiny(board, n), n1, board_time(board));
-    else if (!strcmp(c, "tinycycles")) { printf("%" PRIu64 "\n", board_tiny(board, n)->avr.cycle); return 0; }
     else if (!strcmp(c, "tinyram")) result = board_tiny(board, n)->avr.ram[n1 - 0x40];
     else if (!strcmp(c, "trace")) board_trace(board, on_change, NULL);
     else if (!strcmp(c, "changes")) { puts(trace_used ? trace_text : ""); trace_used = 0; return 0; }

@@ -58,11 +58,12 @@ def compiled(name: str, command: list[str], depends: list[Path]) -> Path:
 @functools.cache
 def driver(name: str = "board_driver.c") -> Path:
     """A C program over the whole simulator, under the sanitizers."""
-    sources = [*sorted(SIM.glob("*.c")), HERE / name]
+    sources = sorted(SIM.glob("*.c"))
     include = [f"-I{ROOT / folder}" for folder in ("build/include", "ext", "ext/engine", "ext/sim")]
     headers = [*sorted((ROOT / "ext").rglob("*.h")), *sorted((ROOT / "build" / "include").glob("*.h"))]
-    command = ["cc", *CFLAGS, *SANITIZE, *include, *map(str, sources)]
-    return compiled(name.removesuffix(".c"), command, [*sources, *headers])
+    build = ["cc", *CFLAGS, *SANITIZE, *include]
+    simulator = compiled("libsim", [*build, "-shared", "-fPIC", *map(str, sources)], [*sources, *headers])
+    return compiled(name.removesuffix(".c"), [*build, str(HERE / name), str(simulator)], [HERE / name, *headers])
 
 
 @functools.cache

@@ -76,6 +76,16 @@ def test_outputs_change_at_the_latch_only(board):
     assert board.get("running") == 0
 
 
+def test_a_watchdog_reset_of_the_pump_chip_holds_the_tinies_in_reset_at_once(board):
+    board.new(program(START + "wdr / ldi r16,8 / sts WDTCSR,r16 / " + STOP))  # 16 ms
+    board.ask("trace")
+    board.started()
+    board.run(50_000 * US)
+    seen = [(level, ps) for signal, level, ps in board.changes() if signal == RESET]
+    assert [level for level, _ in seen] == [1, 0]
+    assert 16_000 * US <= seen[1][1] - seen[0][1] < 16_100 * US
+
+
 # --- lanes ---
 
 

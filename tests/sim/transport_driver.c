@@ -170,7 +170,8 @@ static void control(const char *path)
 int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*run)(const char *); } behaviours[] = {
-        { "free", free_running }, { "latency", latency }, { "paced", paced }, { "arrears", arrears }, { "idle", idle }, { "control", control },
+        { "free", free_running }, { "latency", latency }, { "paced", paced },
+        { "arrears", arrears }, { "idle", idle }, { "control", control },
     };
     for (unsigned i = 0; argc == 3 && i < sizeof behaviours / sizeof *behaviours; i++)
         if (!strcmp(argv[2], behaviours[i].name)) {

@@ -1,8 +1,8 @@
 /* A USB device for the tests of the bus: endpoint 1 bulk OUT, endpoint 2 bulk IN, double-banked.
  *
- * Vendor request 1 sets what it does with them: 0 nothing, 1 OUT is emptied, 2 IN is filled with numbered packets, 3 both,
- * 4 OUT packets come back as IN packets, 5 OUT is emptied by interrupts. Request 2 stalls endpoints by a bit mask; request 3
- * takes and gives back data on endpoint 0; request 4 is never answered; request 5 gives SOFs seen, SUSPIs, WAKEUPIs, EORSTIs.
+ * Vendor requests: 1 sets what it does with them: 0 nothing, 1 OUT is emptied, 2 IN is filled with numbered packets,
+ * 3 both, 4 OUT packets come back as IN packets, 5 OUT is emptied by interrupts. 2 stalls endpoints by a bit mask.
+ * 3 takes and gives back data on endpoint 0. 4 is never answered. 5 gives counts of SOFI, SUSPI, WAKEUPI, EORSTI.
  */
 #include <avr/interrupt.h>
 #include <avr/io.h>
