@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinymux.boards.state import State, kept
 from tinymux.errors import BoardError
 from tinymux.images import ATMEGA32U4, Image, firmware, load, server_images
 
@@ -31,6 +32,7 @@ class SimulatedBoard:
     byte_loss: probability that a byte on a lane is lost, each way.
     serial: the pump chip's serial number, 20 hex digits.
     paced: keep board time no faster than real time; else it runs as fast as it can.
+    state: folder that keeps the flashes between runs; what it has is what runs where no image is given.
     """
 
     image: ImageSource | Sequence[ImageSource | None] | None = None
@@ -40,11 +42,15 @@ class SimulatedBoard:
     byte_loss: float = 0.0
     serial: str = "53494d00000000000000"  # "SIM"
     paced: bool = True
+    state: Path | None = None
     images: tuple[Image | None, ...] = field(init=False, repr=False, compare=False)  # as loaded, one per lane
 
     def __post_init__(self) -> None:
         # Everything is checked and loaded here, before anything else of a Bridge is made.
-        object.__setattr__(self, "images", _images(self.image))
+        images = _images(self.image)
+        if self.state and self.image is None:
+            images = kept(self.state, images)
+        object.__setattr__(self, "images", images)
         errors = (self.rc_error,) * LANES if isinstance(self.rc_error, int) else tuple(self.rc_error)
         object.__setattr__(self, "rc_error", errors)
         if len(errors) != LANES or any(abs(error) > RC_LIMIT for error in errors):
@@ -71,6 +77,7 @@ class SimulatedBoard:
         from tinymux._simulator import Board
         from tinymux.boards import OpenBoard
 
+        state = State(self.state) if self.state else None
         board = Board(
             load(firmware("pump.elf"), ATMEGA32U4).data,
             [image.data if image else None for image in self.images],
@@ -81,7 +88,12 @@ class SimulatedBoard:
             serial=bytes.fromhex(self.serial),
             paced=self.paced,
         )
-        return OpenBoard(board.transport, board, lambda: None)
+
+        def close() -> None:
+            if state:
+                state.save([board.tiny(lane).flash for lane in range(LANES)])
+
+        return OpenBoard(board.transport, board, close)
 
 
 def _images(given: ImageSource | Sequence[ImageSource | None] | None) -> tuple[Image | None, ...]:

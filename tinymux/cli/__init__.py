@@ -7,7 +7,9 @@ from importlib import metadata
 
 import click
 
+from tinymux.cli.chips import erase, identify, read
 from tinymux.cli.demo import demo
+from tinymux.cli.flash import flash, verify
 from tinymux.cli.up import up
 from tinymux.errors import TinymuxError
 
@@ -32,7 +34,7 @@ def commands() -> None:
     """
 
 
-for command in (up, demo):
+for command in (up, demo, flash, verify, identify, read, erase):
     commands.add_command(command)
 
 

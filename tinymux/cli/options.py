@@ -28,6 +28,7 @@ BRIDGE = (
 )
 SIMULATION = (
     click.option("--image", type=click.Path(path_type=Path), help="What the tinies run: ELF, Intel HEX or raw file."),
+    click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Folder that keeps their flashes."),
     click.option("--seed", type=int, help="Same seed, same trace."),
     click.option("--rc-error", type=int, metavar="PPM", help="How far the tinies' oscillators are off."),
     click.option("--lane-noise", type=float, metavar="P", help="Probability of a wrong level, per plane and lane."),
