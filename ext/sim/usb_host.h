@@ -11,6 +11,7 @@
 #include "atmega32u4.h"
 
 enum { USB_PACKET = 64, USB_QUEUE = 64 };
+enum { PIPE_CONTROL = 0, PIPE_IN = 16, PIPES = 32 }; /* 1-15: bulk OUT, 17-31: bulk IN */
 #define USB_NEVER UINT64_MAX
 
 struct usb_packet {
@@ -44,7 +45,7 @@ struct usb_host {
 
     /* the transaction on the wire */
     enum { PHASE_NONE, PHASE_TOKEN, PHASE_END } phase;
-    unsigned turn, pipe; /* pipes 0: control, 1-15: OUT, 17-31: IN */
+    unsigned turn, pipe;
     unsigned used;       /* byte times of this frame */
     int answer;
     unsigned toggle;
@@ -86,4 +87,12 @@ void usb_host_cancel(struct usb_host *, unsigned endpoint, bool in);
 int usb_host_in(struct usb_host *, uint64_t ps, unsigned endpoint, uint8_t *packet);
 /* When the first IN packet that nobody has taken becomes visible. */
 uint64_t usb_host_in_visible(const struct usb_host *);
+
+/* --- among usb_host.c, usb_control.c and usb_bulk.c: work, its size, and the end of the transaction on the wire --- */
+bool usb_control_is_in(const struct usb_host *);
+unsigned usb_control_most_data(const struct usb_host *);
+void usb_control_end(struct usb_host *);
+bool usb_bulk_has_work(const struct usb_host *, unsigned pipe);
+unsigned usb_bulk_most_data(const struct usb_host *, unsigned pipe);
+void usb_bulk_end(struct usb_host *);
 #endif

@@ -303,4 +303,5 @@ def test_slices_do_not_change_what_happens(board):
         names = ("cycle", "pc", "packets-1", "naks-1", "packets-18", "naks-18", "transactions")
         return [usb.get(name) for name in names]
 
-    assert trace(4 * MS) == trace(10 * US) == trace(333_333)
+    # in slices of a microsecond there is no room to jump over a waiting loop
+    assert trace(4 * MS) == trace(10 * US) == trace(333_333) == trace(1 * US)
