@@ -57,6 +57,7 @@ cdef extern from "board.h" nogil:
     const mega *board_pump(const board *)
     const tiny *board_tiny(const board *, unsigned lane)
     uint16_t board_running(const board *)
+    bint board_led(const board *)
     void board_usb_attach(board *)
     void board_usb_detach(board *)
     bint board_usb_attached(const board *)
@@ -390,6 +391,11 @@ cdef class Board:
             )
         finally:
             board_transport_unlock(&self.link)
+
+    @property
+    def led(self) -> bool:
+        """Whether the activity LED is lit."""
+        return board_led(self.board)
 
     @property
     def pump(self) -> PumpState:

@@ -274,6 +274,8 @@ const struct tiny *board_tiny(const struct board *b, unsigned lane) { return &b-
 const struct usb_host *board_host(const struct board *b) { return &b->host; }
 uint16_t board_running(const struct board *b) { return b->running; }
 
+int board_led(const struct board *b) { return signal(b, LED_ACTIVITY_ON, LED_ACTIVITY_BIT, false); }
+
 void board_trace(struct board *b, board_trace_fn *fn, void *context)
 {
     b->trace = fn;
