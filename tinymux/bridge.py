@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Self
 
+from tinymux._tables import PROTOCOL
 from tinymux.counters import Counters
 from tinymux.errors import BoardError, TinymuxError
 from tinymux.images import Image
@@ -19,6 +20,7 @@ from tinymux.watch import Watch
 if TYPE_CHECKING:
     from tinymux._engine import Engine
     from tinymux.boards import Board, OpenBoard
+    from tinymux.tuns import Keeper
 
 NETWORK = "10.16.0.0/24"
 PREFIX = "tmx"
@@ -61,6 +63,7 @@ class Bridge:
     plain_tcp: turn TCP timestamps, SACK and window scaling off in the whole namespace, which saves a tenth of each
         request. By default only in a namespace made here.
     options: the engine's, by name (ext/engine/options.h).
+    keeper: keeps the interfaces when the Bridge stops, for the next one (tuns.Keeper).
 
     Nothing is made before `start`. Whatever fails on the way, nothing of it is left behind. A tiny that falls silent
     is reset, at growing intervals while that does not help.
@@ -74,6 +77,7 @@ class Bridge:
         prefix: str = PREFIX,
         plain_tcp: bool | None = None,
         options: Mapping[str, int] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         if not boards:
             raise BoardError("a Bridge needs a board, for example tinymux.SimulatedBoard()")
@@ -82,6 +86,7 @@ class Bridge:
         self.plan = Plan.parse(network, count)
         self.netns, self.prefix = netns, prefix
         self._plain_tcp, self._options = plain_tcp, dict(options or {})
+        self._keeper = keeper
         images = [image for board in boards for image in board.images]
         self.nodes = tuple(
             Node(index, *divmod(index, NODES_PER_BOARD), name, self.plan.node(index), image, self)
@@ -119,7 +124,7 @@ class Bridge:
             if namespace.made if self._plain_tcp is None else self._plain_tcp:
                 namespace.plain_tcp()
             mtus = [node.image.mtu if node.image else DEFAULT_MTU for node in self.nodes]
-            interfaces = Interfaces(namespace, self.plan, [node.interface for node in self.nodes], mtus)
+            interfaces = Interfaces(namespace, self.plan, [node.interface for node in self.nodes], mtus, self._keeper)
             stack.callback(interfaces.close)
             engine = Engine()
             opened = [self._add(engine, board, stack) for board in self.boards]
@@ -148,6 +153,11 @@ class Bridge:
                 running.close()
                 self._last = [self._counters(node) for node in self.nodes]
                 self._engine = self._watch = None
+
+    def probe(self) -> None:
+        """Come back once the engine's thread has answered, for whoever feeds a watchdog."""
+        with suppress(BoardError):  # a board that is away is no fault of the thread's
+            self._running_engine().control(0, 0xC0, PROTOCOL["requests"]["VERSION"], 0, 0, 4)
 
     def check(self) -> None:
         """Raise if a board is gone or refuses what the Bridge needs of it."""

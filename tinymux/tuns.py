@@ -6,9 +6,10 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from typing import Protocol
 
 import pytun
 from pyroute2 import IPRoute
@@ -27,6 +28,41 @@ GROUP = 0x746D0000  # "tm": interface groups of ours, told apart by the first in
 ADDR_GEN_MODE_NONE = 1  # linux/if_link.h, IN6_ADDR_GEN_MODE_NONE
 
 
+class Device(Protocol):
+    """An open tun."""
+
+    def fileno(self) -> int:
+        """Its file descriptor."""
+
+    def close(self) -> None:
+        """Close it here; the interface goes with the last who has it open."""
+
+
+class Keeper(Protocol):
+    """Where tuns are kept open beyond a Bridge's end, so that the next one finds their interfaces as they are."""
+
+    def kept(self, name: str) -> int | None:
+        """A file descriptor, for the caller to own, of the tun of that name; None: it is not kept."""
+
+    def keep(self, name: str, fd: int) -> None:
+        """Keep this tun, too."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A tun that a Keeper had."""
+
+    fd: int
+
+    def fileno(self) -> int:
+        """Its file descriptor."""
+        return self.fd
+
+    def close(self) -> None:
+        """Close it here."""
+        os.close(self.fd)
+
+
 @dataclass(frozen=True)
 class Interface:
     """One tun: its name, its index in the kernel, the node's address behind it, and the open device."""
@@ -34,7 +70,7 @@ class Interface:
     name: str
     index: int
     address: IPv4Address
-    device: pytun.TunTapDevice
+    device: Device
 
     @property
     def fd(self) -> int:
@@ -45,21 +81,29 @@ class Interface:
 class Interfaces:
     """The interfaces of a Bridge, made together in one namespace and gone together.
 
-    They live exactly as long as their devices are open, so even a killed process leaves none behind.
+    They live exactly as long as their devices are open, so even a killed process leaves none behind. With a keeper they
+    outlive this object.
     """
 
-    def __init__(self, namespace: Namespace, plan: Plan, names: Sequence[str], mtus: Sequence[int]) -> None:
+    def __init__(
+        self, namespace: Namespace, plan: Plan, names: Sequence[str], mtus: Sequence[int], keeper: Keeper | None = None
+    ) -> None:
         self._open: list[Interface] = []
-        self._namespace = namespace
+        self._namespace, self._keeper = namespace, keeper
+        kept = {name: Kept(fd) for name in names if keeper and (fd := keeper.kept(name)) is not None}
         with namespace.inside(), IPRoute() as route:
-            _refuse_taken(route, plan.network, names)
             try:
+                _refuse_taken(route, plan.network, names, kept)
                 for number, (name, mtu) in enumerate(zip(names, mtus, strict=True)):
-                    device = _tun(name)
+                    device = kept.pop(name, None) or _tun(name)
+                    if keeper:
+                        keeper.keep(name, device.fileno())
                     (index,) = route.link_lookup(ifname=name)
                     self._open.append(Interface(name, index, plan.node(number), device))
                     _configure(route, self._open[-1], plan.host, mtu, self._group)
             except BaseException as error:
+                for left in kept.values():
+                    left.close()
                 self.close()
                 if isinstance(error, NetlinkError):
                     raise _refused(error, "set up the interfaces") from error
@@ -74,7 +118,7 @@ class Interfaces:
 
     def close(self) -> None:
         """Take all of them away, with their addresses and routes."""
-        if self._open:
+        if self._open and not self._keeper:
             # As one group in 20 ms; closing the devices would do as well, but takes that long for each.
             with contextlib.suppress(OSError, NetlinkError, NetworkError), self._namespace.inside(), IPRoute() as route:
                 route.link("del", group=self._group)
@@ -110,19 +154,24 @@ def _configure(route: IPRoute, interface: Interface, host: IPv4Address, mtu: int
         if error.code not in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
             raise
     route.link("set", index=index, mtu=mtu, txqlen=QUEUE_LENGTH, group=group)
-    route.addr("add", index=index, local=str(host), address=str(interface.address), prefixlen=32)
+    if isinstance(interface.device, Kept):
+        for address in route.get_addr(index=index, family=socket.AF_INET):
+            if (address.get_attr("IFA_LOCAL"), address.get_attr("IFA_ADDRESS")) != (str(host), str(interface.address)):
+                route.flush_addr(index=index, family=socket.AF_INET)
+                break
+    route.addr("replace", index=index, local=str(host), address=str(interface.address), prefixlen=32)
     route.link("set", index=index, flags=IFF_UP, change=IFF_UP | IFF_MULTICAST)
 
 
-def _refuse_taken(route: IPRoute, network: IPv4Network, names: Sequence[str]) -> None:
-    """Refuse a network that this host routes already, and names that it has."""
+def _refuse_taken(route: IPRoute, network: IPv4Network, names: Sequence[str], kept: Container[str]) -> None:
+    """Refuse a network that this host routes already, and names that it has; what is kept is ours."""
     present = {link["index"]: link.get("ifname") for link in route.get_links()}
     for name in names:
-        if name in present.values():
+        if name in present.values() and name not in kept:
             raise NetworkError(f"an interface {name} is there already: stop what made it, or choose another --prefix")
     for entry in route.get_routes(family=socket.AF_INET):
         length = entry["dst_len"]
-        if length < SHORTEST_ROUTE:
+        if length < SHORTEST_ROUTE or present.get(entry.get("oif")) in kept:
             continue
         routed = IPv4Network((entry.get("dst"), length))
         if routed.overlaps(network):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import guest
+
+from tinymux.errors import TinymuxError
+from tinymux.images import ATMEGA32U4, firmware, load, server_images
 
 ROOT, RIG, HERE = guest.ROOT, guest.RIG, guest.HERE
 CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter"]
@@ -36,19 +40,16 @@ def compiled(name: str, folders: Sequence[str], *flags: str) -> Path:
     return target
 
 
-def binary(elf: Path, folder: Path) -> Path:
-    """The flash image of an ELF file."""
-    target = folder / (elf.stem + ".bin")
-    guest.run("avr-objcopy", "-O", "binary", "-j", ".text", "-j", ".data", elf, target)
-    return target
-
-
 def images(folder: Path) -> list[Path]:
-    """What runs on the boards: the pump firmware and the tinies' server, as `./run build` made them."""
-    elves = [ROOT / "tinymux" / "firmware" / name for name in ("pump.elf", "server.elf")]
-    if not elves[0].exists():
-        raise guest.Unavailable("the firmware is not built: ./run build")
-    return [binary(elf, folder) for elf in elves if elf.exists()]
+    """What runs on a board: the pump firmware, and for each tiny the server with a page of its own."""
+    try:
+        made = [load(firmware("pump.elf"), ATMEGA32U4), *server_images(16)]
+    except TinymuxError as error:
+        raise guest.Unavailable(str(error)) from error
+    files = [folder / f"flash{number}" for number in range(len(made))]
+    for file, image in zip(files, made, strict=True):
+        file.write_bytes(image.data)
+    return files
 
 
 @contextmanager
@@ -106,4 +107,4 @@ class Run:
 
 def python() -> str:
     """The interpreter that runs this, by the name under which its packages are found."""
-    return os.path.abspath(os.sys.executable)  # type: ignore[attr-defined]
+    return os.path.abspath(sys.executable)

@@ -7,9 +7,13 @@ from importlib import metadata
 
 import click
 
+from tinymux.cli.board import board
+from tinymux.cli.boards import boards
 from tinymux.cli.chips import erase, identify, read
 from tinymux.cli.demo import demo
+from tinymux.cli.doctor import doctor
 from tinymux.cli.flash import flash, verify
+from tinymux.cli.install import install, uninstall
 from tinymux.cli.up import up
 from tinymux.errors import TinymuxError
 
@@ -34,7 +38,7 @@ def commands() -> None:
     """
 
 
-for command in (up, demo, flash, verify, identify, read, erase):
+for command in (up, demo, boards, board, doctor, install, uninstall, flash, verify, identify, read, erase):
     commands.add_command(command)
 
 

@@ -1,6 +1,6 @@
 /* The simulated board, plugged into QEMU.
  *
- *   device USB_SOCKET CONTROL_SOCKET SERIAL PUMP_IMAGE [TINY_IMAGE]
+ *   device USB_SOCKET CONTROL_SOCKET SERIAL PUMP_IMAGE TINY_IMAGE ...
  *
  * Connects to QEMU's two sockets (guest.py) and ends when QEMU does. usbredir has no pace of its own: here board time
  * follows the wall clock, so that the full-speed budget which the simulator keeps holds in real time as well. A board
@@ -28,7 +28,9 @@
 #define REST_NS 500000000  /* a board that is asked for nothing for so long stands still, and costs nothing */
 #define PS_PER_NS 1000
 
-static struct { uint8_t *bytes; size_t length; } images[2]; /* pump, tiny */
+enum { LANES = 16, WORDS = 5 + LANES };
+
+static struct { uint8_t *bytes; size_t length; } images[1 + LANES]; /* the pump chip's, the tinies' */
 static uint8_t serial[10];
 static unsigned pace = 100; /* board time in percent of wall time */
 
@@ -79,8 +81,8 @@ static void plug(struct device *device)
     device->board = board_new(&config);
     if (!device->board || board_load_pump(device->board, images[0].bytes, images[0].length))
         die("pump image");
-    for (unsigned lane = 0; images[1].bytes && lane < 16; lane++)
-        if (board_load_tiny(device->board, lane, images[1].bytes, images[1].length))
+    for (unsigned lane = 0; lane < LANES; lane++)
+        if (board_load_tiny(device->board, lane, images[1 + lane].bytes, images[1 + lane].length))
             die("tiny image");
     board_usb_attach(device->board);
     for (int ms = 0; ms < 500 && !board_usb_attached(device->board); ms++)
@@ -187,15 +189,14 @@ static uint64_t advance(struct device *device)
 int main(int count, char **words)
 {
     struct device device = {0};
-    if (count < 5) {
-        fprintf(stderr, "usage: device USB_SOCKET CONTROL_SOCKET SERIAL PUMP_IMAGE [TINY_IMAGE]\n");
+    if (count != WORDS) {
+        fprintf(stderr, "usage: device USB_SOCKET CONTROL_SOCKET SERIAL PUMP_IMAGE TINY_IMAGE ...(16)\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* never outlives the test that started it */
     memcpy(serial, words[3], strnlen(words[3], sizeof serial));
-    load(0, words[4]);
-    if (count > 5)
-        load(1, words[5]);
+    for (int i = 0; i < 1 + LANES; i++)
+        load(i, words[4 + i]);
     device.usb = connect_to(words[1]);
     device.control = connect_to(words[2]);
     if (redir_start(&device))
