@@ -77,21 +77,20 @@ class TableView(View):
         self._live.update(self._table(counters, rates), refresh=True)
 
     def _table(self, counters: list[Counters], rates: list[float]) -> Table:
+        from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
         where = self.session.url or f"network {self.bridge.plan.network}"
-        drawn = Table(title=f"{where}   Ctrl-C ends it", title_justify="left")
+        drawn = Table(title=f"{where}   Ctrl-C ends it", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for name in ("node", "interface", "address"):
-            drawn.add_column(name)
-        for name in ("packets/s", "out", "in", "bytes out", "bytes in", "dropped", "resets", "pages"):
+            drawn.add_column(name, no_wrap=True, min_width=len("10.255.255.255") if name == "address" else None)
+        for name in ("packets/s", "out", "in", "dropped", "resets", "pages"):
             drawn.add_column(name, justify="right")
         pages = self.session.pages()
         for node, count, rate in zip(self.bridge.nodes, counters, rates, strict=True):
             numbers = (
                 count.packets_out,
                 count.packets_in,
-                count.bytes_out,
-                count.bytes_in,
                 count.dropped,
                 count.resets,
             )
