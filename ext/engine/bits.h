@@ -34,12 +34,12 @@ static inline bool bits_done(const struct bits_out *out)
     return out->at == out->end && out->have == 0;
 }
 
-/* The next n planes. Of these *made carry the stream; the rest, past its end, are idle. The last byte has no gap: its
- * answer may follow at once. */
-static inline uint64_t bits_take(struct bits_out *out, unsigned gap, unsigned n, unsigned *made)
+/* The next n planes; no byte from `limit` on is begun. Of the planes *made carry the stream, the rest are idle. The last
+ * byte of all has no gap: its answer may follow at once. */
+static inline uint64_t bits_take(struct bits_out *out, const uint8_t *limit, unsigned gap, unsigned n, unsigned *made)
 {
-    assert(n <= BITS_MOST && gap <= 7);
-    while (out->have < n && out->at < out->end) {
+    assert(n <= BITS_MOST && gap <= 7 && limit <= out->end);
+    while (out->have < n && out->at < limit) {
         uint64_t slot = ((uint64_t)*out->at++ << 1) | (bits_mask(gap) << BITS_PER_BYTE);
         out->word |= slot << out->have;
         out->have += BITS_PER_BYTE + gap;
@@ -51,6 +51,13 @@ static inline uint64_t bits_take(struct bits_out *out, unsigned gap, unsigned n,
     out->word >>= n;
     out->have -= *made;
     return planes;
+}
+
+/* Idle planes after those that are left of a byte. */
+static inline void bits_pause(struct bits_out *out, unsigned n)
+{
+    out->word |= bits_mask(n) << out->have;
+    out->have += n;
 }
 
 /* Planes as they come in. */

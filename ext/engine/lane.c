@@ -133,17 +133,23 @@ static void sent(struct lane *lane, const struct options *options, uint64_t end)
     if (lane->on_air == ON_AIR_FRAME && silent && !lane->collided) {
         /* The next packet need not wait for the news, only for the tiny. If it speaks all the same, they collide. */
         settle(lane, options, false);
-        quiet(lane, end + options->listen);
+        quiet(lane, end + options->turnaround);
     }
 }
 
-uint64_t lane_send(struct lane *lane, const struct options *options, uint64_t first, unsigned n, uint64_t *driven)
+uint64_t lane_send(struct lane *lane, const struct options *options, uint64_t first, unsigned n, unsigned gap,
+                   enum lane_limit limit, uint64_t *driven)
 {
+    struct bits_out *out = &lane->out;
+    const uint8_t *const limits[] = { out->end, lane_is_over(lane) ? out->end : out->end - 1, out->at };
     unsigned skip = lane->when > first ? (unsigned)(lane->when - first) : 0, made;
     assert(lane->phase == LANE_SENDING && skip < n);
-    uint64_t planes = bits_take(&lane->out, options->gap, n - skip, &made);
+    if (out->have && gap > lane->gap) /* the clock is faster now */
+        bits_pause(out, gap - lane->gap);
+    lane->gap = gap;
+    uint64_t planes = bits_take(out, limits[limit], gap, n - skip, &made);
     *driven = bits_mask(made) << skip;
-    if (bits_done(&lane->out))
+    if (bits_done(out))
         sent(lane, options, first + skip + made);
     return planes << skip | bits_mask(skip);
 }

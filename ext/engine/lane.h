@@ -32,6 +32,7 @@ struct lane {
     uint64_t when;      /* QUIET: first plane that may be driven; LISTENING: last plane for an answer to begin */
     uint64_t driven_to; /* plane after the last one that was driven */
     struct bits_out out;
+    unsigned gap;      /* planes after the bytes that are in `out` */
     struct bits_in in;
     bool doubt;        /* send an END alone first */
     bool loaded;       /* a packet is in `frame`, waiting or on the air */
@@ -83,8 +84,23 @@ bool lane_load(struct lane *, const struct options *, const uint8_t *packet, uns
 /* Start to send what is loaded, or the lone END before it; the lane is QUIET and its time has come. */
 void lane_begin(struct lane *, const struct options *);
 
-/* Planes [first, first + n) of a lane that is SENDING. *driven marks those that carry the frame. */
-uint64_t lane_send(struct lane *, const struct options *, uint64_t first, unsigned n, uint64_t *driven);
+/* How far a frame may go. */
+enum lane_limit { LANE_ALL, LANE_NO_END, LANE_NO_BYTE /* but what is left of the one under way */ };
+
+/* Planes [first, first + n) of a lane that is SENDING; `gap` idle planes follow each byte. *driven marks the planes that
+ * carry the frame. */
+uint64_t lane_send(struct lane *, const struct options *, uint64_t first, unsigned n, unsigned gap, enum lane_limit,
+                   uint64_t *driven);
+
+/* Of a lane that is SENDING: only the END is left; the END is partly out. */
+static inline bool lane_at_end(const struct lane *lane)
+{
+    return lane->out.end - lane->out.at == 1;
+}
+static inline bool lane_is_over(const struct lane *lane)
+{
+    return lane->phase == LANE_SENDING && lane->out.at == lane->out.end;
+}
 
 /* Take in what was heard. */
 enum lane_news lane_hear(struct lane *, const struct options *, const struct lane_past *, lane_give_fn *,

@@ -8,7 +8,7 @@ void bits_for_tests_start(struct bits_out *out, const uint8_t *bytes, unsigned n
 
 uint64_t bits_for_tests_take(struct bits_out *out, unsigned gap, unsigned n, unsigned *made)
 {
-    return bits_take(out, gap, n, made);
+    return bits_take(out, out->end, gap, n, made);
 }
 
 unsigned bits_for_tests_receive(struct bits_in *in, uint64_t planes, unsigned n, uint8_t *bytes)

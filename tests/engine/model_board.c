@@ -269,6 +269,8 @@ static int control(struct transport *transport, const uint8_t setup[8], uint8_t 
         memcpy(data, (uint8_t[]){ PROTOCOL_VERSION, LANES, 0, 1 }, 4);
         return 4;
     }
+    if (setup[1] == REQUEST_PADDING && setup[0] == 0x40)
+        return setup[2] && setup[3] && setup[4] >= OP_BOTH && setup[4] <= OP_IDLE ? 0 : -EPIPE;
     if (setup[1] != REQUEST_RESETS || setup[0] != 0x40)
         return -EPIPE;
     board->resets = (uint16_t)(setup[2] | setup[3] << 8);

@@ -155,7 +155,9 @@ def test_a_board_that_goes_is_told_once_and_the_engine_stays(rig, model_library)
     assert rig.engine.events() == []
 
 
-def test_a_tun_that_vanishes_is_told_once_and_replaced(rig):
+def test_a_tun_that_vanishes_is_told_once_and_replaced(model):
+    rig = Rig(model, scan_ms=1000)
+    rig.engine.start()
     rig.ask(3, ping())
     rig.ends[3].close()
     rig.model.tune(3, chatter=5000)  # something to write there
@@ -166,6 +168,7 @@ def test_a_tun_that_vanishes_is_told_once_and_replaced(rig):
     assert [event.kind for event in rig.events()] == ["tun_error"]
     rig.attach(3)
     assert rig.ask(3, ping()) == echoed(ping())
+    rig.engine.stop()
 
 
 def test_a_tun_that_takes_no_more_costs_packets_and_nothing_else(model):

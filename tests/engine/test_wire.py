@@ -43,17 +43,18 @@ def test_a_packet_comes_back_on_its_lane(model, lane):
     ),
     gap=st.integers(2, 7),
     depth=st.integers(1, 8),
+    duplex=st.integers(0, 1),
     leading_end=st.integers(0, 1),
     talks_with_leading_end=st.integers(0, 1),
     pause=st.integers(0, 20),
     think=st.integers(0, 60),
 )
 def test_any_packet_survives_whatever_the_timing(
-    model_library, payload, gap, depth, leading_end, talks_with_leading_end, pause, think
+    model_library, payload, gap, depth, duplex, leading_end, talks_with_leading_end, pause, think
 ):
     model = Model(model_library)
     model.tune(7, leading_end=talks_with_leading_end, pause=pause, think=think)
-    wire = wire_on(model, gap=gap, depth=depth, leading_end=leading_end)
+    wire = wire_on(model, gap=gap, gap_tx=gap, depth=depth, duplex=duplex, leading_end=leading_end)
     for packet in (ipv4(payload), ping(1), ipv4(payload)):
         assert exchange(wire, 7, packet) == [(7, echoed(packet))]
     assert not any(wire.counters(7)[name] for name in ("collisions", "drop_slip", "drop_length", "drop_stalled"))
@@ -72,7 +73,7 @@ def test_sixteen_lanes_work_at_the_same_time_and_in_order(model):
 
 def test_an_answered_packet_takes_few_planes(model):
     """41 bytes of 12 planes, 33 planes of thinking, 41 bytes of 10: the rest is waiting, which must stay small."""
-    wire = wire_on(model, on_packet=lambda lane, packet: wire.send(lane, ping()))
+    wire = wire_on(model, duplex=0, on_packet=lambda lane, packet: wire.send(lane, ping()))
     for lane in range(16):
         wire.send(lane, ping())
     wire.run(100_000)
@@ -100,7 +101,7 @@ def test_bare_acks_are_followed_without_waiting_for_an_answer_and_can_be_offload
     for offload in (0, 1):
         model = Model(model_library)
         model.tune(0, mute=1)
-        wire = wire_on(model, offload_acks=offload)
+        wire = wire_on(model, offload_acks=offload, duplex=0)
         for packet in [tcp(0x10)] * 10 + [ping()]:
             wire.send(0, packet)
         took[offload] = wire.run(100_000)
@@ -142,7 +143,7 @@ def test_packets_that_nobody_must_answer_make_no_lane_suspect(model):
 
 
 def test_a_tiny_that_speaks_unasked_is_heard_while_the_clock_runs(model):
-    wire = wire_on(model)
+    wire = wire_on(model, scan_ms=1000)
     model.tune(4, chatter=300)
     exchange(wire, 9, ping())
     assert wire.counters(4)["packets_in"] == 1

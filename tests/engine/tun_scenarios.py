@@ -36,9 +36,9 @@ def tun(lane: int) -> int:
 
 
 class Rig:
-    def __init__(self, library: ctypes.CDLL, lanes: list[int]) -> None:
+    def __init__(self, library: ctypes.CDLL, lanes: list[int], **options: int) -> None:
         self.model, self.engine = Model(library), Engine()
-        self.engine.add_board(self.model.capsule, self.model, startup_ms=1)
+        self.engine.add_board(self.model.capsule, self.model, startup_ms=1, **options)
         self.sockets: dict[int, socket.socket] = {}
         for lane in lanes:
             self.attach(lane)
@@ -79,7 +79,7 @@ def every_lane(library: ctypes.CDLL) -> None:
 
 def down_and_up(library: ctypes.CDLL) -> None:
     """A tun that is down takes nothing, is told once, and is served again when it is up."""
-    rig = Rig(library, [0, 1])
+    rig = Rig(library, [0, 1], scan_ms=1000)
     rig.ask(0, b"before")
     ip("link", "set", "t0", "down")
     for _ in range(2):
