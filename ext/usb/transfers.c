@@ -267,8 +267,10 @@ static int usb_control(struct transport *transport, const uint8_t setup[8], uint
         return -ENODEV;
     assert(length <= UINT16_MAX);
     /* Events of other transfers are taken meanwhile; service hands them over. */
-    return usb_errno(libusb_control_transfer(usb->handle, setup[0], setup[1], setup[2] | setup[3] << 8,
-                                            setup[4] | setup[5] << 8, data, length, CONTROL_MS));
+    int result = libusb_control_transfer(usb->handle, setup[0], setup[1], setup[2] | setup[3] << 8,
+                                         setup[4] | setup[5] << 8, data, length, CONTROL_MS);
+    usb->transport.board_ns = now_ns(); /* what a request starts is timed from here */
+    return usb_errno(result);
 }
 
 const struct transport_ops usb_ops = { usb_submit, usb_service, usb_deadline, usb_control };

@@ -73,7 +73,8 @@ class Driver:
             if result or len(self.packets) - first >= count:
                 continue
             due = self.ops.deadline(self.address) / 1e9 - time.monotonic()
-            select.select([self.transport.fd], [], [], max(0.0, min(due, end - time.monotonic())))
+            files = [self.transport.fd] if self.transport.fd >= 0 else []
+            select.select(files, [], [], max(0.0, min(due, end - time.monotonic())))
         return self.packets[first:]
 
     def ask(self, packet: bytes, seconds: float = 5.0) -> bytes:
