@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,10 @@ def extension(name: str, folder: str, libraries: list[str]) -> Extension:
 
 class Build(build_ext):
     """Firmware first: it is package data, and the simulator is of no use without it."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = os.cpu_count()
 
     def run(self) -> None:
         firmware()
