@@ -20,18 +20,18 @@ INCLUDE = ["build/include", "ext", "ext/engine", "ext/sim", "ext/usb"]
 CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"]
 
 
-def sources(folder: str) -> list[str]:
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "ext" / folder).glob("*.c"))
+def sources(*patterns: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in (ROOT / "ext").glob(pattern))
 
 
 def headers() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "ext").rglob("*.h"))
 
 
-def extension(name: str, folder: str, libraries: list[str]) -> Extension:
+def extension(name: str, patterns: list[str], libraries: list[str]) -> Extension:
     return Extension(
         f"tinymux.{name}",
-        [f"tinymux/{name}.pyx", *sources(folder)],
+        [f"tinymux/{name}.pyx", *sources(*patterns)],
         include_dirs=INCLUDE,
         extra_compile_args=CFLAGS,
         libraries=libraries,
@@ -61,13 +61,17 @@ def firmware() -> None:
         subprocess.run(["make", "--no-print-directory", "-s", "-C", folder, f"OUT={target}"], cwd=ROOT, check=True)
 
 
-tables.generate()
+try:
+    tables.generate()
+except tables.TableError as error:
+    raise SystemExit(str(error)) from None
 setup(
     ext_modules=cythonize(
         [
-            extension("_simulator", "sim", []),
-            extension("_engine", "engine", ["pthread"]),
-            extension("_usb", "usb", ["usb-1.0"]),
+            extension("_codec", ["engine/slip*.c", "engine/planes*.c"], []),
+            extension("_simulator", ["sim/*.c"], []),
+            extension("_engine", ["engine/*.c"], ["pthread"]),
+            extension("_usb", ["usb/*.c"], ["usb-1.0"]),
         ],
         language_level=3,
         include_path=["tinymux"],

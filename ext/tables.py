@@ -36,6 +36,7 @@ TINY_PINS = {"PB0", "PB1", "PB2", "PB3"}
 # ATtiny10, datasheet 8127H section 14: the programming interface fixes these three.
 TINY_FIXED = {"LANE": "PB0", "CLOCK": "PB1", "RESET": "PB3"}
 LANES = 16
+PROTOCOL_TABLES = ("version", "usb", "packet", "opcodes", "requests", "status", "power_on")
 SIGNALS = ("CLOCK", "SR_DATA", "SR_CLOCK", "SR_LATCH", "SR_OE_N", "LED_ACTIVITY", "HWB")
 
 
@@ -74,6 +75,8 @@ class Source:
 
 def check_wiring(source: Source) -> None:
     """Refuse a wiring table with a pin used twice, missing, reserved or not on the chip."""
+    if not isinstance(source.table("pump").get("clock_hz"), int):
+        raise source.error("clock_hz must be a number of Hz", r"^clock_hz\b")
     signals, lanes, tiny = source.table("signals"), source.table("lanes"), source.table("tiny")
     used: dict[str, str] = {}
 
@@ -138,6 +141,8 @@ def check_tiny(source: Source, tiny: dict[str, Any]) -> None:
 
 def check_protocol(source: Source) -> None:
     """Refuse a protocol table whose numbers collide or do not fit their fields."""
+    for name in PROTOCOL_TABLES:
+        source.table(name)
     for name in ("opcodes", "requests"):
         seen: dict[int, str] = {}
         for key, value in source.table(name).items():
@@ -222,8 +227,13 @@ def generate(
 ) -> None:
     """Check both tables; write the headers and the Python module where a place is given."""
     tables = Source(wiring), Source(protocol)
-    check_wiring(tables[0])
-    check_protocol(tables[1])
+    for source, check in zip(tables, (check_wiring, check_protocol), strict=True):
+        try:
+            check(source)
+        except KeyError as error:
+            raise TableError(f"{source.path}: {error} is missing") from error
+        except TypeError as error:
+            raise TableError(f"{source.path}: a value of the wrong kind: {error}") from error
     if headers:
         write(headers / "wiring.h", wiring_header(tables[0]))
         write(headers / "protocol.h", protocol_header(tables[1]))

@@ -145,3 +145,23 @@ def test_the_command_says_one_line_and_fails(tmp_path):
     missing = subprocess.run([*command[:-1], "missing.toml"], capture_output=True, text=True, timeout=20, check=False)
     assert missing.returncode == 1
     assert "missing.toml: cannot be read" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "cut"),
+    [
+        ("wiring", "[pump]"),
+        ("wiring", "clock_hz"),
+        ("protocol", "[packet]"),
+        ("protocol", "header = 2"),
+        ("protocol", "[usb]"),
+    ],
+)
+def test_what_is_missing_is_named_in_one_line(tmp_path: Path, table: str, cut: str) -> None:
+    source = {"wiring": ROOT / "board/wiring.toml", "protocol": ROOT / "atmega/protocol.toml"}[table]
+    wrong = tmp_path / source.name
+    wrong.write_text(source.read_text().replace(cut, "# " + cut))
+    command = [sys.executable, str(ROOT / "ext/tables.py"), f"--{table}", str(wrong), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(str(wrong)) and len(done.stderr.splitlines()) == 1
