@@ -25,6 +25,10 @@ class NotPermittedError(NetworkError):
     """The process lacks the right to make network interfaces or namespaces."""
 
 
+class BlogError(TinymuxError):
+    """A post, its blog's settings or its place that cannot be as asked; the message begins with file and line."""
+
+
 class WebError(TinymuxError):
     """nginx is missing, refuses its configuration, or cannot listen."""
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tinymux.web.nginx import Listener, Nginx
+from tinymux.web.routes import Route, Routes
 
-__all__ = ["Listener", "Nginx"]
+__all__ = ["Listener", "Nginx", "Route", "Routes"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
+from textwrap import dedent, indent
+
+from tinymux.web.routes import Routes
 
 # A tiny answers each connection for itself, so they may wait in line at its interface; see network.QUEUE_LENGTH.
 CONNECTIONS_PER_TINY = 32
@@ -32,25 +35,12 @@ http {{
     uwsgi_temp_path temp;
     scgi_temp_path temp;
 
-    upstream tinies {{
-{servers}
-    }}
+{site}
+}}
+"""
 
-    server {{
-        listen {listen};
-        client_max_body_size 1k;
-
-        location = /favicon.ico {{
-            return 204;
-        }}
-
-        location / {{
-            if ($request_method !~ ^(GET|HEAD)$) {{
-                return 405;
-            }}
-            set $args "";
-            rewrite ^ / break;
-            proxy_pass http://tinies;
+# To each tiny: a request line alone. To a client: whose answer it was.
+PROXY = """\
             proxy_method GET;
             proxy_http_version 1.0;
             proxy_pass_request_headers off;
@@ -70,23 +60,82 @@ http {{
             proxy_buffers 2 2k;
             proxy_busy_buffers_size 2k;
             proxy_max_temp_file_size 0;
-            add_header X-Tiny $upstream_addr always;
-        }}
-    }}
-}}
 """
 
+# All tinies are alike.
+ALIKE = """\
+    upstream tinies {{
+{servers}
+    }}
 
-def configuration(tinies: Sequence[IPv4Address], listen: str, user: str | None = None) -> str:
-    """The whole configuration. `user` is who the workers are, to be named only where the master is root."""
-    servers = [
-        f"        server {address}:80 max_conns={CONNECTIONS_PER_TINY} max_fails=3 fail_timeout=5s;"
-        for address in tinies
-    ]
+    server {{
+        listen {listen};
+        client_max_body_size 1k;
+
+        location = /favicon.ico {{
+            return 204;
+        }}
+
+        location / {{
+            if ($request_method !~ ^(GET|HEAD)$) {{
+                return 405;
+            }}
+            set $args "";
+            rewrite ^ / break;
+            proxy_pass http://tinies;
+{proxy}            add_header X-Tiny $upstream_addr always;
+        }}
+    }}"""
+
+# Each path has tinies of its own; see routes.py. 418 and 419 only lead within nginx.
+ROUTED = """\
+{upstreams}
+{maps}
+    server {{
+        listen {listen};
+        client_max_body_size 1k;
+        set $args "";
+        error_page 418 = @plain;
+        error_page 419 = @post;
+        if ($way = refused) {{
+            return 405;
+        }}
+        if ($way = plain) {{
+            return 418;
+        }}
+        if ($way = posted) {{
+            return 419;
+        }}
+{proxy}
+        location = /favicon.ico {{
+            return 204;
+        }}
+{locations}
+    }}"""
+
+
+def configuration(site: Sequence[IPv4Address] | Routes, listen: str, user: str | None = None) -> str:
+    """The whole configuration, for tinies that are all alike or for those of some routes.
+
+    `user` is who the workers are, to be named only where the master is root.
+    """
+    server = f"server {{address}}:80 max_conns={CONNECTIONS_PER_TINY} max_fails=3 fail_timeout=5s;"
+    if isinstance(site, Routes):
+        tinies: Sequence[IPv4Address] = site.tinies
+        text = ROUTED.format(
+            upstreams=site.upstreams(server),
+            maps=site.maps(),
+            listen=listen,
+            proxy=indent(dedent(PROXY), " " * 8),
+            locations=site.locations(),
+        )
+    else:
+        tinies = site
+        servers = "\n".join(f"        {server.format(address=address)}" for address in tinies)
+        text = ALIKE.format(servers=servers, listen=listen, proxy=PROXY)
     return TEMPLATE.format(
         user=f"user {user} {user};\n" if user else "",
         # Each request holds one connection to the client and one to a tiny.
         connections=2 * CONNECTIONS_PER_TINY * len(tinies) + 64,
-        servers="\n".join(servers),
-        listen=listen,
+        site=text,
     )

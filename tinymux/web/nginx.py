@@ -22,10 +22,15 @@ from tinymux.errors import WebError
 from tinymux.namespace import Namespace
 from tinymux.web.configuration import configuration
 from tinymux.web.log import Log
+from tinymux.web.routes import Routes
+
+Site = Sequence[IPv4Address] | Routes  # tinies that are all alike, or who answers which path
 
 START_SECONDS = 5.0
 # SIGTERM finishes nothing that is worth waiting for, and a worker that has only just been forked may miss it.
 STOP_SECONDS = 0.5
+# A request under way may try three tinies; see proxy_next_upstream_timeout.
+SETTLE_SECONDS = 13.0
 BACKLOG = 511  # nginx's own default
 
 
@@ -91,17 +96,18 @@ class Nginx:
     its own to change, so that an nginx gone bad, where it runs as another user, has no hold on us.
     """
 
-    def __init__(self, listener: Listener, tinies: Sequence[IPv4Address], namespace: Namespace) -> None:
+    def __init__(self, listener: Listener, site: Site, namespace: Namespace) -> None:
         self.program = _program()
         self._listener, self._namespace = listener, namespace
         self._process: subprocess.Popen[bytes] | None = None
         self._account = _account()
         self._access, self._errors = Log("access"), Log("errors")
         self._requests: Counter[str] = Counter()
+        self._before: set[int] = set()  # workers that were there at the last reload
         self.folder = _folder()
         try:
             self._prepare()
-            self._configure(tinies)
+            self._configure(site)
             self._test()
             self._start()
         except BaseException:
@@ -117,10 +123,16 @@ class Nginx:
             os.chown(self.folder, -1, self._account.pw_gid)
             self.folder.chmod(0o710)
 
-    def _configure(self, tinies: Sequence[IPv4Address]) -> None:
+    def _configure(self, site: Site) -> None:
         user = "root" if os.geteuid() == 0 and not self._account else None
-        path = self.folder / "nginx.conf"
-        path.write_text(configuration(tinies, self._listener.address, user), encoding="ascii")
+        self._write("nginx.conf", configuration(site, self._listener.address, user))
+        if isinstance(site, Routes) and site.credentials:
+            self._write("htpasswd", site.htpasswd(os.urandom(8)))
+
+    def _write(self, name: str, text: str) -> None:
+        """A file that nginx may read and not change, and nobody else may read: the folder is closed to them."""
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
         path.chmod(0o644)
 
     def _command(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -184,13 +196,34 @@ class Nginx:
             raise WebError(f"nginx has ended: {self._reason()}")
         self._errors.shorten()
 
-    def reload(self, tinies: Sequence[IPv4Address]) -> None:
+    def reload(self, site: Site) -> None:
         """Serve from other tinies from now on; requests under way are finished as they began."""
         self.check()
-        self._configure(tinies)
+        self._configure(site)
         self._test()
         if self._process:
+            self._before = self._workers()
             self._process.send_signal(signal.SIGHUP)
+
+    def settle(self, seconds: float = SETTLE_SECONDS) -> bool:
+        """Wait until no worker from before the last reload is left: tinies that were taken out are not asked any more.
+
+        False where one is still busy after so long.
+        """
+        end = time.monotonic() + seconds
+        while self._before & self._workers():
+            self.check()
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def _workers(self) -> set[int]:
+        """Process numbers of nginx's children (proc(5))."""
+        if not self._process:
+            return set()
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return {int(number) for number in children.read_text().split()}
 
     def requests(self) -> Counter[str]:
         """Answers given so far, by tiny's address and status: "10.16.0.16 200"."""

@@ -1,0 +1,106 @@
+"""Pages of a blog on one tiny: what it is asked for each by, and the image that it is flashed with."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+from tinymux.blog.pages import NOT_FOUND, Page
+from tinymux.images import Image
+from tinymux.images import blog as images
+
+# One character tells a tiny's pages apart; each byte of a request holds the lane, so the first page has none at all.
+NAMES = ("/", *(f"/{character}" for character in string.ascii_lowercase))
+NOWHERE = "/~"  # what no page has: the answer is the page of status 404
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Pages that share a tiny, the same on each of its replicas."""
+
+    pages: tuple[Page, ...]
+
+    @property
+    def replicas(self) -> int:
+        """Tinies that shall have it."""
+        return max(page.replicas for page in self.pages)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The blog's paths that it answers."""
+        return tuple(page.path for page in self.pages)
+
+    def asks(self) -> dict[str, str]:
+        """For each of the blog's paths, what the tiny is asked for."""
+        named = [page for page in self.pages if page.path != NOT_FOUND]
+        asks = {page.path: name for page, name in zip(named, NAMES, strict=False)}
+        return asks if len(named) == len(self.pages) else {**asks, NOT_FOUND: NOWHERE}
+
+    def image(self) -> Image:
+        """What is flashed."""
+        return images.blog_image(self._encoded(), f"blog {self.paths[0]}")
+
+    @property
+    def digest(self) -> str:
+        """Tells images apart."""
+        return sha256(self.image().data).hexdigest()
+
+    @property
+    def room(self) -> int:
+        """Bytes of flash left free; less than 0: over."""
+        return images.blog_room(self._encoded()) if len(self.pages) <= len(NAMES) else -1
+
+    def _encoded(self) -> list[images.Page]:
+        asks = self.asks()
+        return [_encoded(page, asks[page.path]) for page in self.pages]
+
+
+def _encoded(page: Page, ask: str) -> images.Page:
+    if page.path == NOT_FOUND:
+        return images.Page("", page.body, status=404)
+    if page.after is None:
+        return images.Page(ask, page.body)
+    body, tail = images.live_brotli(page.text, page.after)
+    return images.Page(ask, body, tail=tail)
+
+
+@lru_cache(maxsize=4096)
+def room(page: Page) -> int:
+    """Bytes that a page leaves free on a tiny of its own; less than 0: over."""
+    return Bundle((page,)).room
+
+
+def pack(pages: Sequence[Page], before: Sequence[Sequence[str]] = ()) -> tuple[Bundle, ...]:
+    """Put pages together on as few tinies as a simple rule finds: the largest first, each where it fits first.
+
+    Only pages with as many replicas share a tiny. `before`: paths that shared one until now; they go on to, where they
+    still fit, so that the change of one post does not move all others.
+    """
+    left = {page.path: page for page in pages}
+    bundles: list[list[Page]] = []
+    for paths in before:
+        together: list[Page] = []
+        for page in [left[path] for path in paths if path in left]:
+            if _fit([*together, page]):
+                together.append(left.pop(page.path))
+        if together:
+            bundles.append(together)
+    for page in sorted(left.values(), key=room):
+        place = next((bundle for bundle in bundles if _fit([*bundle, page])), None)
+        if place is None:
+            bundles.append([page])
+        else:
+            place.append(page)
+    return tuple(Bundle(tuple(bundle)) for bundle in bundles)
+
+
+def _fit(pages: Sequence[Page]) -> bool:
+    if any(page.replicas != pages[0].replicas for page in pages):
+        return False
+    # Cheap first: a page takes no less in company than its body.
+    if sum(len(page.body) for page in pages[1:]) > max(room(pages[0]), 0):
+        return False
+    return len(pages) == 1 or Bundle(tuple(pages)).room >= 0
