@@ -4,25 +4,19 @@
 #define PORT 80
 
 .macro protocols
-        cpi proto,TCP
-        breq tcp
-        cpi proto,ICMP
-        breq icmp
+        cpi proto,TCP           ; 1
+        breq tcp                ; 1/2
+        cpi proto,ICMP          ; 1
+        breq icmp               ; 1/2
 .endm
 
         tiny_start
+#include "lane.inc"
 #include "ip.inc"
 #include "icmp.inc"
 #include "tcp.inc"
-        ip_sender
-        tcp_sender
 #include "http.inc"
-sent:   ldi b,SLIP_END
-        rcall putraw
-        rjmp frame
-#include "checksum.inc"
 #include "slip.inc"
-#include "lane.inc"
 
 .global codeend
 codeend:
