@@ -12,13 +12,14 @@ PATHS = ("portable", "sse2", "avx2", "gfni")
 
 @pytest.fixture(scope="module", params=PATHS)
 def planes(request, codec):
-    codec.planes_paths.restype = ctypes.POINTER(ctypes.c_char_p)
-    codec.planes_to_lanes.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
-    codec.lanes_to_planes.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
-    if codec.planes_use(request.param.encode()) < 0:
-        pytest.skip(f"this CPU has no {request.param}")
-    yield codec
-    codec.planes_use(codec.planes_paths()[0])
+    """The library with one of its paths chosen; by hand where this CPU does not have it."""
+    library, path = codec, request.param.encode()
+    if library.planes_use(path) < 0:
+        library = request.getfixturevalue("codec_by_hand")
+        assert library.planes_use(path) == 0
+    library.planes_to_lanes.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    library.lanes_to_planes.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    return library
 
 
 def transposed(planes: bytes) -> bytes:
