@@ -13,6 +13,7 @@ from tinymux.cli.chips import erase, identify, read
 from tinymux.cli.demo import demo
 from tinymux.cli.doctor import doctor
 from tinymux.cli.flash import flash, verify
+from tinymux.cli.image import image
 from tinymux.cli.install import install, uninstall
 from tinymux.cli.up import up
 from tinymux.errors import TinymuxError
@@ -38,7 +39,7 @@ def commands() -> None:
     """
 
 
-for command in (up, demo, boards, board, doctor, install, uninstall, flash, verify, identify, read, erase):
+for command in (up, demo, boards, board, doctor, install, uninstall, flash, verify, identify, read, erase, image):
     commands.add_command(command)
 
 

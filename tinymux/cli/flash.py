@@ -9,20 +9,23 @@ import click
 
 from tinymux.cli.nodes import pair
 from tinymux.cli.programming import NODE, carry_out, programming_options
-from tinymux.images import load
+from tinymux.images import Image
+from tinymux.images.gate import admit, check_fuses
+from tinymux.images.manifest import load_checked
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE[@NODES]...")
 @NODE
 @click.option("--always", is_flag=True, help="Write even where everything matches already.")
+@click.option("--force", is_flag=True, help="Flash what the gate keeps out; never a fuse that locks the chip.")
 @programming_options
-def flash(images: tuple[str, ...], nodes: tuple[str, ...], always: bool, board: str, **shown: Any) -> None:
+def flash(images: tuple[str, ...], nodes: tuple[str, ...], always: bool, force: bool, board: str, **shown: Any) -> None:
     """Write images into tinies and read them back, any number at the same time.
 
-    IMAGE is an ELF, Intel HEX or raw file. A tiny that holds it already is left alone. One that fails
-    is reset, tried again and then told of; the others are not held up. Status 0 if all tinies have
-    what they should.
+    IMAGE is an ELF, Intel HEX or raw file; the gate looks at it first (tinymux image check). A tiny
+    that holds it already is left alone. One that fails is reset, tried again and then told of; the
+    others are not held up. Status 0 if all tinies have what they should.
 
     \b
       tinymux flash blink.elf --node b0/3-7
@@ -30,8 +33,7 @@ def flash(images: tuple[str, ...], nodes: tuple[str, ...], always: bool, board: 
       tinymux flash hello.elf --node 3 --state my-board && tinymux up --state my-board
     """
     pairs = pair(images, nodes, board)
-    loaded = {file: load(file) for file in _files(pairs)}
-    targets = {name: {lane: loaded[file] for lane, file in lanes.items()} for name, lanes in pairs.items()}
+    targets = _loaded(pairs, force)
     carry_out(targets, lambda programmer, lanes: programmer.flash(lanes, always=always), **shown)
 
 
@@ -46,10 +48,16 @@ def verify(images: tuple[str, ...], nodes: tuple[str, ...], board: str, **shown:
       tinymux verify hello.elf --node b0/all
     """
     pairs = pair(images, nodes, board)
-    loaded = {file: load(file) for file in _files(pairs)}
-    targets = {name: {lane: loaded[file] for lane, file in lanes.items()} for name, lanes in pairs.items()}
+    targets = _loaded(pairs)
     carry_out(targets, lambda programmer, lanes: programmer.verify(lanes), **shown)
 
 
-def _files(pairs: dict[str, dict[int, Path]]) -> list[Path]:
-    return list(dict.fromkeys(file for lanes in pairs.values() for file in lanes.values()))
+def _loaded(pairs: dict[str, dict[int, Path]], force: bool | None = None) -> dict[str, dict[int, Image]]:
+    """The images in place of their files; each goes through the gate unless `force` is None."""
+    loaded: dict[Path, Image] = {}
+    for file in dict.fromkeys(file for lanes in pairs.values() for file in lanes.values()):
+        loaded[file] = load_checked(file)
+        if force is not None:
+            check_fuses(file)
+            admit(loaded[file], force=force)
+    return {name: {lane: loaded[file] for lane, file in lanes.items()} for name, lanes in pairs.items()}
