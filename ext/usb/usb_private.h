@@ -6,7 +6,7 @@
 #include "protocol.h"
 #include "usb.h"
 
-#define BATCH 8 /* packets in a transfer: 0.42 ms of the bus, and an eighth of the interrupts */
+#define BATCH 4 /* packets in a transfer: 0.42 ms of the bus, and a quarter of the interrupts */
 #define SLOTS 64 /* transfers each way: more than packets, as one may come back late */
 #define INTERFACE 0
 #define PROBE_MS 250 /* for a board that may be silent */

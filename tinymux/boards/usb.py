@@ -26,7 +26,7 @@ SYSFS = Path("/sys/bus/usb/devices")
 NODES = Path("/dev/bus/usb")
 CONFIGURATION = Path("/etc/tinymux/tinymux.toml")
 SPEEDS = {1: "low", 2: "full", 3: "high", 4: "super"}  # libusb_get_device_speed
-DEPTH = 20  # packets under way: 2 ms of the bus, what a host needs to keep a full-speed device busy
+DEPTH = 16  # packets under way: 1.7 ms of the bus, in four transfers; docs/usb.md has figures for more and less
 PROBE_MS = 250
 SET_UP = "as root, 'tinymux install' sets this machine up for boards"
 

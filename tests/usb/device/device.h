@@ -2,6 +2,7 @@
  *
  *   redir.c   usbredir messages <-> transfers        faults.c  what a broken board or another firmware would answer
  *   port.c    transfers <-> the board's packets      main.c    sockets, the pace of time, the test's orders
+ *   dfu.c     the pump chip in its bootloader
  */
 #ifndef TINYMUX_DEVICE_H
 #define TINYMUX_DEVICE_H
@@ -39,7 +40,8 @@ struct queue { struct transfer *head, **tail; };
 
 struct device {
     struct board *board; /* NULL while unplugged */
-    bool plugged, configured;
+    bool bootloader;   /* dfu.c answers, not the board */
+    bool leaves;       /* the bootloader starts what it has written */
     enum fault fault;
     unsigned fault_value;
     struct queue out, in;
@@ -63,6 +65,12 @@ int fault_control(struct device *, const uint8_t setup[8], uint8_t *data, unsign
 bool fault_mute(const struct device *); /* this request gets no answer */
 enum end fault_in(struct device *, uint8_t packet[64], int *length);
 bool fault_silent(struct device *); /* bulk endpoints NAK for ever */
+
+/* --- dfu.c --- */
+enum { DFU_FLASH = 0x7000 }; /* bytes; the bootloader has the rest */
+void dfu_begin(void);
+int dfu_control(struct device *, const uint8_t setup[8], uint8_t *data, unsigned length);
+const uint8_t *dfu_flash(void);
 
 /* --- redir.c --- */
 int redir_start(struct device *);

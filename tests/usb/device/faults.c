@@ -37,6 +37,8 @@ static int lie(uint8_t *data, int length)
 
 int fault_control(struct device *device, const uint8_t setup[8], uint8_t *data, unsigned length)
 {
+    if (device->bootloader)
+        return dfu_control(device, setup, data, length);
     bool vendor = (setup[0] & TYPE_MASK) == TYPE_VENDOR;
     bool string = setup[1] == GET_DESCRIPTOR && setup[3] == DESCRIPTOR_STRING;
     switch (device->fault) {

@@ -5,7 +5,8 @@
  * Connects to QEMU's two sockets (guest.py) and ends when QEMU does. usbredir has no pace of its own: here board time
  * follows the wall clock, so that the full-speed budget which the simulator keeps holds in real time as well. A board
  * that cannot keep up loses the time, which is counted; it makes up for 50 ms at most.
- * Orders come as lines and are answered by a line: plug, unplug, fault NAME [N], pace PERCENT, count.
+ * Orders come as lines and are answered by a line: plug, bootloader (the same, as the chip's bootloader), unplug,
+ * fault NAME [N], pace PERCENT, count.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,6 +27,7 @@
 #define SLICE_NS 100000   /* board time run between two looks at the sockets */
 #define BEHIND_NS 50000000 /* a board that is later than this has lost the time */
 #define REST_NS 500000000  /* a board that is asked for nothing for so long stands still, and costs nothing */
+#define LEAVING_NS 200000000
 #define PS_PER_NS 1000
 
 enum { LANES = 16, WORDS = 5 + LANES };
@@ -92,9 +94,26 @@ static void plug(struct device *device)
 
 static void unplug(struct device *device)
 {
+    if (!device->leaves)
+        device->bootloader = false;
     redir_unplug(device);
     board_free(device->board);
     device->board = NULL;
+}
+
+/* The bootloader has started what it wrote: off the bus, and on again as that. Called until it is done. */
+static void leave(struct device *device)
+{
+    static uint64_t since;
+    if (device->board) {
+        since = wall_ns();
+        unplug(device);
+    } else if (wall_ns() > since + LEAVING_NS) {
+        memcpy(images[0].bytes, dfu_flash(), DFU_FLASH);
+        images[0].length = DFU_FLASH;
+        device->leaves = device->bootloader = false;
+        plug(device);
+    }
 }
 
 static int order(struct device *device, const char *line, char *answer, size_t size)
@@ -103,6 +122,10 @@ static int order(struct device *device, const char *line, char *answer, size_t s
     unsigned value = 0;
     snprintf(answer, size, "ok");
     if (!strcmp(line, "plug") && !device->board) {
+        plug(device);
+    } else if (!strcmp(line, "bootloader") && !device->board) {
+        dfu_begin();
+        device->bootloader = true;
         plug(device);
     } else if (!strcmp(line, "unplug") && device->board) {
         unplug(device);
@@ -216,6 +239,10 @@ int main(int count, char **words)
             plug(&device);
         }
         wait = advance(&device);
+        if (device.leaves) {
+            leave(&device);
+            wait = SLICE_NS;
+        }
         if (redir_unsent(&device) && redir_write(&device))
             break;
     }

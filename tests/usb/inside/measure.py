@@ -18,7 +18,8 @@ from plug import Plug
 from transport import PLANES, Driver
 
 from tinymux import Bridge, boards
-from tinymux._usb import DEPTH, Link
+from tinymux._usb import Link
+from tinymux.boards import usb
 
 SECONDS = 3.0
 PACE = 40  # board time in percent of wall time, at full rate: an interpreted guest and two simulators share two cores
@@ -37,6 +38,8 @@ def links(*plugs: Plug) -> list[Link]:
 def planes_per_s(*plugs: Plug) -> list[float]:
     """Planes per second of board time, both ways, for each board while all run at full rate; and of wall time."""
     drivers = [Driver(link) for link in links(*plugs)]
+    for driver in drivers:
+        driver.transport.depth = usb.DEPTH  # what a Bridge gives it
     fill(drivers, 0.2)
     before = [plug.count() for plug in plugs]
     started = time.monotonic()
@@ -48,7 +51,7 @@ def planes_per_s(*plugs: Plug) -> list[float]:
         planes = (last["in"] - first["in"]) * PLANES
         rates += [planes / (last["board_ns"] - first["board_ns"]) * 1e9, planes / seconds]
     for driver in drivers:
-        driver.wait(DEPTH, 1)
+        driver.wait(usb.DEPTH, 1)
         driver.link.close()
     return rates
 
