@@ -155,24 +155,29 @@ def _citizen(image: Image) -> Iterator[Finding]:
 
 def _probes(mtu: int) -> Iterator[bytes]:
     """Packets of the kinds that a host sends, and some that no host should."""
-    echo = bytes((8, 0)) + _checksum(bytes((8, 0, 0, 0, 0, 1, 0, 1)) + b"tinymux!") + bytes((0, 1, 0, 1)) + b"tinymux!"
-    yield _ipv4(1, echo)
-    yield _ipv4(17, bytes((0xC0, 0, 0, 7, 0, 12, 0, 0)) + b"echo")
+    echo = (
+        bytes((8, 0))
+        + internet_checksum(bytes((8, 0, 0, 0, 0, 1, 0, 1)) + b"tinymux!")
+        + bytes((0, 1, 0, 1))
+        + b"tinymux!"
+    )
+    yield ipv4(1, echo)
+    yield ipv4(17, bytes((0xC0, 0, 0, 7, 0, 12, 0, 0)) + b"echo")
     syn = bytes((0x9C, 0x40, 0, 80, 0, 0, 3, 0xE8, 0, 0, 0, 0, 0x50, 2, 0xFA, 0xF0, 0, 0, 0, 0))
     pseudo = HOST + TINY + bytes((0, 6, 0, len(syn)))
-    yield _ipv4(6, syn[:16] + _checksum(pseudo + syn) + syn[18:])
-    yield _ipv4(99, bytes(range(256))[: mtu - 20])
-    yield _ipv4(1, echo)[:9] + b"\xdb\xc0" + bytes(20)  # a wrong checksum, and bytes that are escaped
+    yield ipv4(6, syn[:16] + internet_checksum(pseudo + syn) + syn[18:])
+    yield ipv4(99, bytes(range(256))[: mtu - 20])
+    yield ipv4(1, echo)[:9] + b"\xdb\xc0" + bytes(20)  # a wrong checksum, and bytes that are escaped
     yield b"\x60" + bytes(47)  # IPv6
 
 
-def _ipv4(protocol: int, payload: bytes) -> bytes:
+def ipv4(protocol: int, payload: bytes) -> bytes:
     length = (20 + len(payload)).to_bytes(2, "big")
     head = bytes((0x45, 0)) + length + bytes((0, 0, 0x40, 0, 64, protocol, 0, 0)) + HOST + TINY
-    return head[:10] + _checksum(head) + head[12:] + payload
+    return head[:10] + internet_checksum(head) + head[12:] + payload
 
 
-def _checksum(data: bytes) -> bytes:
+def internet_checksum(data: bytes) -> bytes:
     """RFC 1071."""
     total = sum(int.from_bytes(data[at : at + 2].ljust(2, b"\0"), "big") for at in range(0, len(data), 2))
     while total >> 16:
