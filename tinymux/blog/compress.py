@@ -26,5 +26,8 @@ def compress(data: bytes) -> bytes:
 
 
 def decompress(data: bytes) -> bytes:
-    """The text again."""
-    return bytes(brotli.decompress(data))
+    """The text again; ValueError where it is no brotli stream."""
+    try:
+        return bytes(brotli.decompress(data))
+    except brotli.error as error:
+        raise ValueError("not a brotli stream") from error

@@ -13,8 +13,10 @@ from tinymux.blog.markdown import Document
 from tinymux.blog.posts import Post, read_posts
 from tinymux.blog.settings import TEMPLATE, Settings, read_settings
 from tinymux.errors import BlogError
+from tinymux.images.blog import LIVE_BYTES, TEXT_BYTES
 
 HTML, CSS, ATOM = "text/html; charset=utf-8", "text/css", "application/atom+xml"
+MICROBLOG = "/now"
 NOT_FOUND = "/404"  # where the page for all that is not found stands among the others
 MOST_PARTS = 99
 OLDER = 40  # bytes, at most, that the link to older posts takes: the last page has none, so it may hold one post more
@@ -39,9 +41,14 @@ class Page:
     after: bytes | None = None
 
     @property
+    def plain(self) -> bytes:
+        """All of its text. Of a live page, as if nothing had been posted yet."""
+        return self.text if self.after is None else self.text + b" " * LIVE_BYTES + self.after
+
+    @property
     def body(self) -> bytes:
         """As it goes over the wire: brotli."""
-        return compress(self.text)
+        return compress(self.plain)
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,12 @@ class _Maker:
         count = self.settings.index_replicas
         missing = self._fill("Not found", "", "<p>There is no such page. <a href=/>Posts</a>", "")
         pages = [Page(NOT_FOUND, missing.encode(), HTML, count)]
+        if self.settings.microblog:
+            # On one tiny only: its RAM is the only place where the entry is.
+            form = f"<form method=post><input name=t maxlength={TEXT_BYTES}><button>Post</button></form>"
+            html = self._fill("Now", "", f"<pre>\0</pre>{form}", "")
+            before, _, after = html.partition("\0")
+            pages.append(Page(MICROBLOG, before.encode(), HTML, 1, after=after.encode()))
         if self.settings.style:
             style = self.settings.read(self.settings.style)
             pages.append(Page("/style", style.strip().encode(), CSS, count))

@@ -39,12 +39,12 @@ class Placement:
         )
 
 
-def place(bundles: Sequence[Bundle], boards: Sequence[int], held: Mapping[int, Held]) -> Placement:
+def place(bundles: Sequence[Bundle], boards: Mapping[int, int], held: Mapping[int, Held]) -> Placement:
     """Find nodes for all replicas of all bundles.
 
-    boards: the board of each node. A node that holds the right image already keeps it. What has changed goes to
-    spare nodes where there are any, so that the old version is served until the new one is; else to where the old one
-    is. BlogError where there are fewer tinies than replicas.
+    boards: the board of each node that may be used. A node that holds the right image already keeps it. What has
+    changed goes to spare nodes where there are any, so that the old version is served until the new one is; else to
+    where the old one is. BlogError where there are fewer tinies than replicas.
     """
     wanted = sum(bundle.replicas for bundle in bundles)
     if wanted > len(boards):
@@ -57,13 +57,13 @@ def place(bundles: Sequence[Bundle], boards: Sequence[int], held: Mapping[int, H
     # Whole boards of them first: the bundles with the most replicas are the hardest to spread.
     order = sorted(bundles, key=lambda bundle: -bundle.replicas)
     for bundle in order:
-        same = [node for node, has in held.items() if has.digest == bundle.digest and node not in chosen]
+        same = [node for node in boards if node not in chosen and node in held and held[node].digest == bundle.digest]
         for node in _spread(same, boards, bundle.replicas, []):
             chosen[node] = bundle
     for bundle in order:
         has = [node for node, other in chosen.items() if other is bundle]
         missing = bundle.replicas - len(has)
-        free = [node for node in range(len(boards)) if node not in chosen]
+        free = [node for node in boards if node not in chosen]
         kept = {path for other in bundles for path in other.paths}
         spare = [node for node in free if node not in held or not kept & set(held[node].asks)]
         own = [node for node in free if node in held and set(held[node].asks) & set(bundle.paths)]
@@ -76,10 +76,10 @@ def place(bundles: Sequence[Bundle], boards: Sequence[int], held: Mapping[int, H
     return Placement(chosen, dict(held))
 
 
-def _spread(candidates: Sequence[int], boards: Sequence[int], count: int, has: Sequence[int]) -> list[int]:
+def _spread(candidates: Sequence[int], boards: Mapping[int, int], count: int, has: Sequence[int]) -> list[int]:
     """So many of the candidates, each from the board with the fewest of them so far."""
     used = [boards[node] for node in has]
-    room = {board: [boards[node] for node in candidates].count(board) for board in set(boards)}
+    room = {board: [boards[node] for node in candidates].count(board) for board in set(boards.values())}
     left = list(candidates)
     taken: list[int] = []
     while left and len(taken) < count:

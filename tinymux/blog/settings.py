@@ -23,18 +23,20 @@ class Settings:
 
     url: where readers find the blog, for the feed's links. replicas: tinies for each post that says nothing else.
     index_replicas: tinies for index, feed and style sheet. template: file with the HTML around a post. style: file with
-    a style sheet. cache_seconds: how long nginx may keep a page; 0 is not at all. credentials: file with
-    "user:password", mode 0600, for who may post microblog entries; none, nobody may.
+    a style sheet. cache_seconds: how long nginx may keep a page; 0 is not at all. microblog: whether there is a page
+    /now with one short entry in a tiny's RAM. credentials: file with "user:password", mode 0600, for who may post such
+    entries; without, nobody may.
     """
 
     title: str = "A blog from tinies"
     url: str = "http://localhost:8080"
     author: str = "the author"
-    replicas: int = 2
+    replicas: int = 1
     index_replicas: int = 2
     template: str = ""
     style: str = ""
     cache_seconds: int = 0
+    microblog: bool = False
     credentials: str = ""
     folder: Path = Path()
 
@@ -83,7 +85,7 @@ def _checked(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
         if default is MISSING:
             raise BlogError(f"{where}: unknown key {key!r}: known are {', '.join(defaults)}")
         if type(value) is not type(default):
-            kind = "a number" if isinstance(default, int) else "a string"
+            kind = {int: "a number", bool: "true or false", str: "a string"}[type(default)]
             raise BlogError(f"{where}: {key} is {kind}, not {value!r}")
         if key in LEAST and not LEAST[key] <= value <= MOST[key]:
             raise BlogError(f"{where}: {key} is from {LEAST[key]} to {MOST[key]}, not {value}")

@@ -26,8 +26,10 @@ BRIDGE = (
     ),
     click.option("--tune", multiple=True, metavar="NAME=NUMBER", help="Engine option, for example gap=4. Repeatable."),
 )
+IMAGE = click.option(
+    "--image", type=click.Path(path_type=Path), help="What the tinies run: ELF, Intel HEX or raw file."
+)
 SIMULATION = (
-    click.option("--image", type=click.Path(path_type=Path), help="What the tinies run: ELF, Intel HEX or raw file."),
     click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Folder that keeps their flashes."),
     click.option("--seed", type=int, help="Same seed, same trace."),
     click.option("--rc-error", type=int, metavar="PPM", help="How far the tinies' oscillators are off."),
@@ -41,6 +43,11 @@ LISTEN = click.option(
 
 def bridge_options(command: Command) -> Command:
     """Add all options that `make_bridge` understands."""
+    return board_options(IMAGE(command))
+
+
+def board_options(command: Command) -> Command:
+    """The same for a command that knows itself what the tinies shall run."""
     for option in reversed(BRIDGE + SIMULATION):
         command = option(command)
     return command

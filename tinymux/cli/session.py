@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
 from tinymux.bridge import Bridge
 from tinymux.namespace import Namespace
-from tinymux.web import Listener, Nginx
+from tinymux.web import Listener, Nginx, Site
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -41,26 +42,32 @@ class Signals:
         os.close(self._writer)
 
 
+def _all(bridge: Bridge) -> Site:
+    return [node.address for node in bridge.nodes]
+
+
 class Session:
     """Everything that `up` brings up, as one context: the listener, the Bridge, nginx; gone in reverse order."""
 
-    def __init__(self, bridge: Bridge, listen: str | None) -> None:
-        self.bridge, self.listen = bridge, listen
+    def __init__(self, bridge: Bridge, listen: str | None, site: Callable[[Bridge], Site] = _all) -> None:
+        """site: what nginx shall serve, asked for once the Bridge runs; by default all tinies, as if alike."""
+        self.bridge, self.listen, self.site = bridge, listen, site
         self.signals = Signals()
         self.nginx: Nginx | None = None
+        self.listener: Listener | None = None
         self.url: str | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(self.signals)
             # The port first: it is what is most often wrong, and costs nothing to try.
-            listener = stack.enter_context(Listener(self.listen)) if self.listen else None
+            listener = self.listener = stack.enter_context(Listener(self.listen)) if self.listen else None
             stack.enter_context(self.bridge)
+            site = self.site(self.bridge)
             if listener:
                 if listener.loopback:
                     Namespace().loopback()
-                addresses = [node.address for node in self.bridge.nodes]
-                self.nginx = stack.enter_context(Nginx(listener, addresses, self.bridge.namespace))
+                self.nginx = stack.enter_context(Nginx(listener, site, self.bridge.namespace))
                 self.url = listener.url
             self._stack = stack.pop_all()
         return self

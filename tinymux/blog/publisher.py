@@ -1,0 +1,197 @@
+"""A folder onto the tinies of a running Bridge: planned, flashed where it changed, routed, and never out of service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from tinymux.blog.packing import pack, room
+from tinymux.blog.pages import MICROBLOG, NOT_FOUND, Blog
+from tinymux.blog.placement import Held, Placement, Serving, place, serving, waves
+from tinymux.blog.record import read_record, write_record
+from tinymux.bridge import Bridge
+from tinymux.errors import BlogError
+from tinymux.outcomes import Outcome
+from tinymux.programmer import Programmer
+from tinymux.web import Nginx, Route, Routes
+
+PLAIN_SOCKET = "plain.sock"  # in nginx's folder; see plain.py
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What shall be: a blog, its placement, and in which order the changed tinies are flashed."""
+
+    blog: Blog
+    placement: Placement
+    waves: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def make(cls, folder: Path, boards: Mapping[int, int], held: Mapping[int, Held], rolling: bool) -> Plan:
+        """Plan for the nodes in `boards`, with what they hold now. rolling: what is served must stay served."""
+        usable = {node: has for node, has in held.items() if node in boards}
+        blog = Blog.read(folder, room)
+        together = dict.fromkeys(tuple(has.asks) for has in usable.values())
+        placement = place(pack(blog.pages, tuple(together)), boards, usable)
+        order = waves(placement) if rolling else [placement.changed] if placement.changed else []
+        return cls(blog, placement, tuple(order))
+
+    def lines(self) -> list[str]:
+        """The plan for a person: each node, what it will have, and what happens to it."""
+        wave_of = {node: number for number, wave in enumerate(self.waves, start=1) for node in wave}
+        lines = []
+        for node, bundle in sorted(self.placement.bundles.items()):
+            what = f"flash in step {wave_of[node]}" if node in wave_of else "unchanged"
+            lines.append(f"node {node:2}: {' '.join(bundle.paths)}, {bundle.room} bytes left: {what}")
+        changed = len(self.placement.changed)
+        lines.append(f"{changed} of {len(self.placement.bundles)} tinies to flash, in {len(self.waves)} steps")
+        return lines
+
+    def routes(self, now: Mapping[str, Serving], addresses: Mapping[int, IPv4Address]) -> Routes:
+        """nginx's routes for who serves what now."""
+        settings = self.blog.settings
+        made = {}
+        for page in self.blog.pages:
+            if page.path in now:
+                way = now[page.path]
+                version = self.placement.bundles[way.nodes[0]].digest if way.nodes[0] in self.placement.bundles else ""
+                tinies = tuple(addresses[node] for node in way.nodes)
+                made[page.path] = Route(page.path, way.ask, tinies, page.kind, version, page.after is not None)
+        missing = made.pop(NOT_FOUND, None)
+        return Routes(
+            tuple(made.values()),
+            missing,
+            post=MICROBLOG,
+            credentials=settings.user(),
+            plain=f"../{PLAIN_SOCKET}",
+            cache_seconds=settings.cache_seconds,
+        )
+
+
+class Publisher:
+    """Keeps the tinies of a Bridge as a blog's folder says.
+
+    `start` is for tinies that serve nothing yet; `publish` for when nginx is in front of them. tell: gets each line of
+    news.
+    """
+
+    def __init__(self, folder: Path, tell: Tell = print) -> None:
+        self.folder, self.tell = folder, tell
+        self.held: dict[int, Held] = {}
+        self.broken: set[int] = set()  # could not be flashed; not used any more
+        self.plan: Plan | None = None
+        self.routes: Routes | None = None
+
+    def start(self, bridge: Bridge) -> Routes:
+        """Flash all tinies that differ, at once, and say how nginx shall route. For a Bridge that has just started."""
+        expected = read_record(self.folder)
+        while True:
+            plan = Plan.make(self.folder, self._boards(bridge), expected, rolling=False)
+            for line in plan.lines():
+                self.tell(line)
+            # What the record says is only believed after a look at the tinies: those that match are not written.
+            failed = self._flash(bridge, plan, plan.placement.bundles)
+            if not failed:
+                break
+            self._lost(failed)
+        self.held = {node: Held.of(bundle) for node, bundle in plan.placement.bundles.items()}
+        return self._settled(bridge, plan)
+
+    def publish(self, bridge: Bridge, nginx: Nginx) -> None:
+        """Bring the tinies from what they hold to what the folder says, step by step, without any path failing."""
+        began = time.monotonic()
+        while not self._roll(bridge, nginx):
+            pass
+        self.tell(f"published in {time.monotonic() - began:.1f} s")
+
+    def _roll(self, bridge: Bridge, nginx: Nginx) -> bool:
+        """One plan carried out; False where a tiny failed, so that there must be another."""
+        plan = Plan.make(self.folder, self._boards(bridge), self.held, rolling=True)
+        for line in plan.lines():
+            self.tell(line)
+        done: set[int] = set()
+        failed: list[int] = []
+        for wave in plan.waves:
+            self._route(bridge, nginx, plan, done, set(wave))
+            failed = self._flash(bridge, plan, wave)
+            done.update(set(wave) - set(failed))
+            for node in wave:
+                self.held.pop(node, None)
+                if node not in failed:
+                    self.held[node] = Held.of(plan.placement.bundles[node])
+            if failed:
+                break
+        self._route(bridge, nginx, plan, done, set(failed))
+        self._lost(failed)
+        if not failed:
+            self._settled(bridge, plan)
+        return not failed
+
+    def _boards(self, bridge: Bridge) -> dict[int, int]:
+        return {node.index: node.board for node in bridge.nodes if node.index not in self.broken}
+
+    def _route(self, bridge: Bridge, nginx: Nginx, plan: Plan, done: set[int], away: set[int]) -> None:
+        routes = plan.routes(serving(plan.placement, done, away), {n.index: n.address for n in bridge.nodes})
+        if routes != self.routes:
+            nginx.reload(routes)
+            nginx.settle()
+            self.routes = routes
+
+    def _settled(self, bridge: Bridge, plan: Plan) -> Routes:
+        self.plan = plan
+        done = set(plan.placement.bundles)
+        self.routes = plan.routes(serving(plan.placement, done, set()), {n.index: n.address for n in bridge.nodes})
+        # Spare tinies keep what they had: it may be wanted again.
+        write_record(self.folder, self.held)
+        return self.routes
+
+    def _flash(self, bridge: Bridge, plan: Plan, nodes: Iterable[int]) -> list[int]:
+        """Flash these nodes, all boards at the same time; those that failed."""
+        images: dict[int, dict[int, int]] = {}
+        for node in nodes:
+            images.setdefault(bridge.nodes[node].board, {})[bridge.nodes[node].lane] = node
+        if not images:
+            return []
+
+        def one(board: int) -> list[Outcome]:
+            lanes = {lane: plan.placement.bundles[node].image() for lane, node in images[board].items()}
+            return Programmer.on(bridge, board).flash(lanes)
+
+        failed = []
+        with ThreadPoolExecutor(max_workers=len(images)) as pool:
+            for board, outcomes in zip(images, pool.map(one, images), strict=True):
+                for outcome in outcomes:
+                    node = images[board][outcome.lane]
+                    self.tell(f"node {node:2}: {outcome.action}{f': {outcome.reason}' if outcome.reason else ''}")
+                    if not outcome.ok:
+                        failed.append(node)
+        return failed
+
+    def _lost(self, failed: Iterable[int]) -> None:
+        """Plan without these tinies from now on."""
+        for node in failed:
+            self.broken.add(node)
+            self.held.pop(node, None)
+
+    def status(self, bridge: Bridge) -> list[str]:
+        """Each node and what it has."""
+        if not self.plan:
+            raise BlogError("nothing is published yet")
+        return status_lines(self.plan.placement.bundles, self.held, self.broken, len(bridge.nodes))
+
+
+def status_lines(current: Iterable[int], held: Mapping[int, Held], broken: Iterable[int], count: int) -> list[str]:
+    """What is where, a line for each node; what is held and not current is an older version, ready to be replaced."""
+    now, bad = set(current), set(broken)
+    lines = []
+    for node in range(count):
+        paths = " ".join(held[node].asks) if node in held else ""
+        state = "failed" if node in bad else "serves" if node in now else "spare"
+        lines.append(f"node {node:2}: {state:6} {paths}".rstrip())
+    return lines
