@@ -100,6 +100,9 @@ ROUTED = """\
         if ($way = refused) {{
             return 405;
         }}
+        if ($way = long) {{
+            return 413;
+        }}
         if ($way = plain) {{
             return 418;
         }}

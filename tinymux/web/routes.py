@@ -79,12 +79,17 @@ class Routes:
 
     def maps(self) -> str:
         """$way: how a request goes on. Whether a client takes brotli is of no matter where it posts."""
-        posted = f'        "POST {self._posted.path}" posted;\n' if self._posted else ""
+        # A named location is past client_max_body_size. What a form sends of a microblog entry has two digits of bytes.
+        posted = (
+            f'        "~^POST {self._posted.path} [0-9]{{1,2}}$" posted;\n        "~^POST {self._posted.path} " long;\n'
+            if self._posted
+            else ""
+        )
         coded = "    map $http_accept_encoding $coded {\n        default plain;\n        ~*\\bbr\\b br;\n    }\n"
         get = "$coded" if self.plain else "br"
         return (
             f"{coded if self.plain else ''}"
-            f'    map "$request_method $uri" $way {{\n        default refused;\n        "~^(GET|HEAD) " {get};\n'
+            f'    map "$request_method $uri $content_length" $way {{\n        default refused;\n        "~^(GET|HEAD) " {get};\n'
             f"{posted}    }}\n"
             + ("    proxy_cache_path cache keys_zone=pages:1m max_size=16m;\n" if self.cache_seconds else "")
         )
