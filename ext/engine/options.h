@@ -7,8 +7,8 @@
 
 /* X(name, default, least, most): planes, unless it says otherwise. */
 #define OPTIONS(X)                                                                                                  \
-    X(gap, 3, 0, 7)             /* idle planes after each byte to a tiny; 3 suits 50 cycles a plane at 7.2 MHz */  \
-    X(gap_tx, 5, 0, 7)          /* ... in runs that only drive, which are faster */                                 \
+    X(gap, 2, 0, 7)             /* idle planes after each byte to a tiny; 2 suits 40 cycles a plane at 7.2 MHz */  \
+    X(gap_tx, 4, 0, 7)          /* ... in runs that only drive, which are faster: 4 suits 27 (avr/README.md) */     \
     X(listen, 96, 1, 65535)     /* after a frame's END: how long the answer may take to begin */                   \
     X(turnaround, 64, 1, 65535) /* silence after an answer's END, or a packet that gets none, before the next */    \
     X(stall, 128, 9, 65535)     /* silence within a frame from a tiny that ends it */                              \
