@@ -10,6 +10,19 @@
         breq icmp               ; 1/2
 .endm
 
+; The page's length and checksum are operands of four LDIs with labels of their own: a page is put into a built image by
+; changing them (tinymux/images/server.py). As built they are those of an empty page.
+.macro tcp_page
+page_length_low:
+        ldi YL,40
+page_length_high:
+        ldi YH,0
+page_sum_low:
+        ldi s0,lo8(TCP_SUM)
+page_sum_high:
+        ldi s1,hi8(TCP_SUM)
+.endm
+
         tiny_start
 #include "lane.inc"
 #include "ip.inc"

@@ -1,4 +1,4 @@
-"""The pump firmware, built once for all its tests."""
+"""The pump firmware and the wire to one tiny, built once for all their tests."""
 
 from __future__ import annotations
 
@@ -54,6 +54,16 @@ def board(powered: Board) -> Board:
     powered.plug_in()
     powered.forget()
     return powered
+
+
+@pytest.fixture(scope="session")
+def wire_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One lane, played plane by plane: see server_wire.py."""
+    target = tmp_path_factory.mktemp("wire") / "tiny_wire"
+    sim = ROOT / "ext" / "sim"
+    sources = [ROOT / "tests" / "sim" / "tiny_wire.c", *sim.glob("avr*.c"), sim / "attiny10.c", *sim.glob("tiny_*.c")]
+    subprocess.run(["cc", "-std=gnu11", "-O2", f"-I{sim}", "-o", target, *sources], check=True, timeout=120)
+    return target
 
 
 @pytest.fixture(scope="session")

@@ -16,21 +16,11 @@ from server_wire import STACK_START, Tiny
 
 from tinymux.images.server import firmware, server_code_bytes, server_image
 
-ROOT = Path(__file__).resolve().parents[2]
 HOST, TINY = "10.16.0.1", "10.16.0.16"
 PAGE = b"HTTP/1.0 200 OK\r\n\r\n" + bytes(range(0xB8, 0xE0)) + b"all that SLIP escapes"
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 END, ESC = b"\xc0", b"\xdb"
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
-
-
-@pytest.fixture(scope="session")
-def wire_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("wire") / "tiny_wire"
-    sim = ROOT / "ext" / "sim"
-    sources = [ROOT / "tests" / "sim" / "tiny_wire.c", *sim.glob("avr*.c"), sim / "attiny10.c", *sim.glob("tiny_*.c")]
-    subprocess.run(["cc", "-std=gnu11", "-O2", f"-I{sim}", "-o", target, *sources], check=True, timeout=120)
-    return target
 
 
 @pytest.fixture(scope="session")

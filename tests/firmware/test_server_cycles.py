@@ -150,7 +150,7 @@ def test_between_two_bytes_of_a_page(program: Program) -> None:
     next_byte, last = sorted(4 + walk.cycles for walk in ways)
     assert next_byte == STREAM
     assert STREAM + SEEN_LATE_FALLING <= 22, "10 planes a byte at 7.2 MHz and 50 cycles of the pump chip"
-    assert last == STREAM + 2, "END alone may come a plane later"
+    assert last + SEEN_LATE_FALLING < 2 * 22, "END alone comes a plane later"
 
 
 def test_bit_loops_follow_the_fastest_clock(program: Program) -> None:
