@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tinymux.boards import SimulatedBoard, UsbBoard, boards
+from tinymux.boards import SimulatedBoard, TtyBoard, UsbBoard, boards
 from tinymux.bridge import Bridge, Node
 from tinymux.counters import Counters
 from tinymux.errors import TinymuxError
 from tinymux.images import Image
 
-__all__ = ["Bridge", "Counters", "Image", "Node", "SimulatedBoard", "TinymuxError", "UsbBoard", "boards"]
+__all__ = ["Bridge", "Counters", "Image", "Node", "SimulatedBoard", "TinymuxError", "TtyBoard", "UsbBoard", "boards"]

@@ -55,12 +55,24 @@ class Programming:
     def end(self, lanes: Iterable[int]) -> None:
         """Give lanes back, whatever their jobs are at; those that were in service start again."""
 
+class Link:
+    """Lanes that do not come from a board: `Engine.add_board` takes it, once."""
+
+class Ttys(Link):
+    """Up to sixteen serial ports as lanes, SLIP on each.
+
+    The fds are ports that are set as they are to be (tinymux.boards.tty); they are duplicated, so the caller may close
+    its own, and become non-blocking for all who share them. A port that hangs up is told as "lane_gone".
+    """
+
+    def __init__(self, fds: Sequence[int]) -> None: ...
+
 class Engine:
     """Many boards, their lanes on tuns, served by one thread without the GIL. Any thread may call it."""
 
     def __init__(self) -> None: ...
     def add_board(self, transport: object, owner: object = None, **options: int) -> int:
-        """Add a board, with all its tinies in reset; its number, from 0.
+        """Add a board, with all its tinies in reset, or a Link; its number, from 0. Of the options, a Link knows `mtu`.
 
         Raises BoardError where its firmware speaks another protocol, TinymuxError for an option that is unknown or out
         of bounds.
@@ -119,7 +131,8 @@ class Engine:
         """All events since the last call, the oldest first; each trouble is told once, until it has passed.
 
         kind: "board_gone" (lane is -1), "suspect" (option `suspect` packets in a row that call for an answer got none),
-        "stuck" (the lane is held low or talks without end), "tun_error". error: an errno, or 0.
+        "stuck" (the lane is held low or talks without end), "lane_gone" (the serial port that it is hung up),
+        "tun_error". error: an errno, or 0.
         """
 
 class Wire:

@@ -20,7 +20,7 @@ cdef extern from "engine/transport.h" nogil:
 cdef extern from "engine/options.h" nogil:
     enum: MTU_MAX
     ctypedef struct engine_options "struct options":
-        pass
+        uint32_t mtu
     const engine_options OPTIONS_DEFAULT
     int options_set(engine_options *, const char *name, int64_t value)
 
@@ -54,6 +54,17 @@ cdef extern from "engine/programming.h" nogil:
         uint8_t *data
     int programming_do(board_link *, void *call)
 
+cdef extern from "engine/link.h" nogil:
+    ctypedef struct engine_link "struct link":
+        const link_ops *ops
+        unsigned mtu
+    cdef struct link_ops:
+        void (*free)(engine_link *)
+    engine_link *link_of_board(transport *, const engine_options *, int *error)
+
+cdef extern from "engine/tty.h" nogil:
+    engine_link *ttys_new(const int *fds, unsigned count, int *error)
+
 cdef extern from "engine/engine.h" nogil:
     cdef struct engine:
         pass
@@ -62,6 +73,7 @@ cdef extern from "engine/engine.h" nogil:
     engine *engine_new(int *error)
     void engine_free(engine *)
     int engine_add_board(engine *, transport *, const engine_options *)
+    int engine_add_link(engine *, engine_link *)
     int engine_replace_board(engine *, int board, transport *)
     int engine_attach(engine *, int board, int lane, int fd)
     int engine_detach(engine *, int board, int lane)
@@ -142,6 +154,34 @@ cdef dict counters_of(const void *counters, const char **names):
     return result
 
 
+cdef class Link:
+    cdef engine_link *link
+
+    def __dealloc__(self):
+        if self.link is not NULL:
+            self.link.ops.free(self.link)
+
+    # For who takes it over.
+    cdef engine_link *give(self) except NULL:
+        link, self.link = self.link, NULL
+        if link is NULL:
+            raise BoardError("this link is in use already")
+        return link
+
+
+cdef class Ttys(Link):
+    def __init__(self, fds):
+        cdef int numbers[16]
+        cdef int error
+        if not 0 < len(fds) <= LANES:
+            raise BoardError(f"{len(fds)} serial ports: from 1 to {LANES} make a link")
+        for i, fd in enumerate(fds):
+            numbers[i] = fd
+        self.link = ttys_new(numbers, len(fds), &error)
+        if self.link is NULL:
+            check(error, "use the serial ports", BoardError)
+
+
 # Owners must outlive what is freed in __dealloc__, so the collector may not clear them before.
 @cython.no_gc_clear
 cdef class Engine:
@@ -161,10 +201,21 @@ cdef class Engine:
 
     def add_board(self, transport, owner=None, **options):
         cdef engine_options chosen = options_of(options)
+        cdef engine_link *link
         cdef int result
-        link = transport_of(transport)
+        if isinstance(transport, Link):
+            link = (<Link>transport).give()
+            link.mtu = chosen.mtu
+        else:
+            board = transport_of(transport)
+            with nogil:
+                link = link_of_board(board, &chosen, &result)
+            if link is NULL:
+                check(result, "add the board", BoardError)
         with nogil:
-            result = engine_add_board(self.engine, link, &chosen)
+            result = engine_add_link(self.engine, link)
+        if result < 0:
+            link.ops.free(link)
         check(result, "add the board", BoardError)
         self.owners.append((transport, owner))
         return result

@@ -14,7 +14,7 @@ from tinymux.counters import Counters
 from tinymux.errors import BoardError, TinymuxError
 from tinymux.images import Image
 from tinymux.namespace import Namespace
-from tinymux.network import NODES_PER_BOARD, Plan, interface_names
+from tinymux.network import Plan, interface_names
 from tinymux.watch import Watch
 
 if TYPE_CHECKING:
@@ -82,15 +82,15 @@ class Bridge:
         if not boards:
             raise BoardError("a Bridge needs a board, for example tinymux.SimulatedBoard()")
         self.boards = boards
-        count = NODES_PER_BOARD * len(boards)
-        self.plan = Plan.parse(network, count)
+        lanes = [(number, *each) for number, board in enumerate(boards) for each in enumerate(board.images)]
+        self.plan = Plan.parse(network, len(lanes))
         self.netns, self.prefix = netns, prefix
         self._plain_tcp, self._options = plain_tcp, dict(options or {})
         self._keeper = keeper
-        images = [image for board in boards for image in board.images]
+        names = interface_names(prefix, len(lanes))
         self.nodes = tuple(
-            Node(index, *divmod(index, NODES_PER_BOARD), name, self.plan.node(index), image, self)
-            for index, (name, image) in enumerate(zip(interface_names(prefix, count), images, strict=True))
+            Node(index, board, lane, names[index], self.plan.node(index), image, self)
+            for index, (board, lane, image) in enumerate(lanes)
         )
         self._lock = threading.RLock()
         self._engine: Engine | None = None

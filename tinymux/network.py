@@ -16,7 +16,8 @@ NAME_LENGTH = 15  # IFNAMSIZ less its NUL, linux/if.h
 class Plan:
     """Who has which address: the host the first of the network, node n the one 16 + n after the network's own.
 
-    Board b's nodes thus fill one aligned block of sixteen: with 10.16.0.0/24, 10.16.0.16 to .31 for the first.
+    The nodes of boards with sixteen lanes thus fill one aligned block each: with 10.16.0.0/24, 10.16.0.16 to .31 for
+    the first.
     """
 
     network: IPv4Network

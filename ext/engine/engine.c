@@ -23,11 +23,11 @@ struct port {
 
 struct engine_board {
     struct loop_task task;
-    struct loop_source usb;
+    struct loop_source wire; /* the link's fd */
     struct engine *engine;
     int number;
     bool gone;
-    struct board_link link;
+    struct link *link;
     struct port ports[LANES];
 };
 
@@ -104,7 +104,7 @@ static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
 static void give(void *context, unsigned lane, const uint8_t *packet, unsigned length)
 {
     struct engine_board *board = context;
-    struct lane_counters *counters = &board->link.lanes[lane].counters;
+    struct lane_counters *counters = board->link->lanes[lane];
     bool news = false;
     int result = board->ports[lane].tun.fd < 0 ? -ENOTCONN : tun_write(&board->ports[lane].tun, packet, length, &news);
     if (result == -EAGAIN)
@@ -113,45 +113,57 @@ static void give(void *context, unsigned lane, const uint8_t *packet, unsigned l
         COUNT(counters->drop_tun_down);
     if (news)
         tell(board, EVENT_tun_error, (int)lane, -result);
-    board_link_wake(&board->link, lane); /* the kernel's answer waits already, as a rule */
+    board->link->ops->wake(board->link, lane); /* the kernel's answer waits already, as a rule */
 }
 
-static void news(void *context, unsigned lane, enum lane_news what)
+static void trouble(void *context, unsigned lane, enum link_trouble what, int error)
 {
-    tell(context, what == LANE_SUSPECT ? EVENT_suspect : EVENT_stuck, (int)lane, 0);
+    static const enum engine_event_kind kinds[] = {
+        [LINK_SUSPECT] = EVENT_suspect,
+        [LINK_STUCK] = EVENT_stuck,
+        [LINK_GONE] = EVENT_lane_gone,
+    };
+    tell(context, kinds[what], (int)lane, error);
 }
 
-static const struct link_client client = { take, give, news };
+static const struct link_owner owner = { take, give, trouble };
 
-static void port_ready(struct loop_source *source, uint32_t events)
+/* Its tun may have a packet for the lane. */
+static void wake(struct port *port)
 {
-    struct port *port = CONTAINER(source, struct port, source);
-    (void)events; /* errors show when it is read */
-    board_link_wake(&port->board->link, port->lane);
+    struct link *link = port->board->link;
+    link->ops->wake(link, port->lane);
     port->board->task.due = true;
 }
 
-static void usb_ready(struct loop_source *source, uint32_t events)
+static void port_ready(struct loop_source *source, uint32_t events)
+{
+    (void)events; /* errors show when it is read */
+    wake(CONTAINER(source, struct port, source));
+}
+
+static void wire_ready(struct loop_source *source, uint32_t events)
 {
     (void)events;
-    CONTAINER(source, struct engine_board, usb)->task.due = true;
+    CONTAINER(source, struct engine_board, wire)->task.due = true;
 }
 
 static void run_board(struct loop_task *task, uint64_t now_ns)
 {
     struct engine_board *board = CONTAINER(task, struct engine_board, task);
-    int result = board_link_run(&board->link, now_ns);
+    int result = board->link->ops->run(board->link, now_ns);
     if (result < 0 && !board->gone) {
         board->gone = true;
-        if (board->usb.fd >= 0)
-            loop_remove(&board->engine->loop, &board->usb);
+        if (board->wire.fd >= 0)
+            loop_remove(&board->engine->loop, &board->wire);
         tell(board, EVENT_board_gone, -1, -result);
     }
 }
 
 static uint64_t board_deadline(struct loop_task *task)
 {
-    return board_link_deadline(&CONTAINER(task, struct engine_board, task)->link);
+    struct engine_board *board = CONTAINER(task, struct engine_board, task);
+    return board->gone ? UINT64_MAX : board->link->ops->deadline(board->link);
 }
 
 /* --- calls, on the loop's thread ---------------------------------------------------------------------------------- */
@@ -160,7 +172,7 @@ struct call {
     struct engine *engine;
     int board, lane, fd;
     struct transport *transport;
-    const struct options *options;
+    struct link *link;
     const uint8_t *setup;
     uint8_t *data;
     unsigned length;
@@ -179,28 +191,28 @@ static struct port *port_of(struct engine *engine, int board, int lane)
     return found && lane >= 0 && lane < LANES ? &found->ports[lane] : NULL;
 }
 
-static int do_add_board(void *context)
+static int do_add_link(void *context)
 {
     struct call *call = context;
     struct engine *engine = call->engine;
+    struct link *link = call->link;
     if (engine->count == ENGINE_BOARDS)
         return -ENOSPC;
     struct engine_board *board = calloc(1, sizeof *board);
     if (!board)
         return -ENOMEM;
-    *board = (struct engine_board){ .engine = engine, .number = engine->count };
+    *board = (struct engine_board){ .engine = engine, .number = engine->count, .link = link };
     board->task = (struct loop_task){ .run = run_board, .deadline = board_deadline };
-    board->usb = (struct loop_source){ .fd = call->transport->fd, .ready = usb_ready };
-    board->link.options = *call->options;
+    board->wire = (struct loop_source){ .fd = link->fd, .ready = wire_ready };
     for (uint8_t lane = 0; lane < LANES; lane++)
         board->ports[lane] = (struct port){ { -1, port_ready }, board, lane, { .fd = -1 } };
-    int result = board_link_open(&board->link, call->transport, &client, board);
-    if (result == 0 && board->usb.fd >= 0)
-        result = loop_add(&engine->loop, &board->usb, EPOLLIN);
+    int result = board->wire.fd < 0 ? 0 : loop_add(&engine->loop, &board->wire, EPOLLIN);
     if (result < 0) {
         free(board);
         return result;
     }
+    link->owner = &owner;
+    link->context = board;
     loop_add_task(&engine->loop, &board->task);
     engine->boards[engine->count] = board;
     return __atomic_fetch_add(&engine->count, 1, __ATOMIC_RELEASE);
@@ -212,15 +224,18 @@ static int do_replace_board(void *context)
     struct engine_board *board = board_of(call->engine, call->board);
     if (!board)
         return -EINVAL;
-    if (!board->gone && board->usb.fd >= 0)
-        loop_remove(&call->engine->loop, &board->usb);
+    struct board_link *link = board->link->board;
+    if (!link)
+        return -ENOTSUP;
+    if (!board->gone && board->wire.fd >= 0)
+        loop_remove(&call->engine->loop, &board->wire);
     board->gone = true;
-    int result = board_link_reopen(&board->link, call->transport);
-    board->usb.fd = call->transport->fd;
-    if (result == 0 && board->usb.fd >= 0)
-        result = loop_add(&call->engine->loop, &board->usb, EPOLLIN);
+    int result = board_link_reopen(link, call->transport);
+    board->wire.fd = call->transport->fd;
+    if (result == 0 && board->wire.fd >= 0)
+        result = loop_add(&call->engine->loop, &board->wire, EPOLLIN);
     if (result < 0) {
-        board->link.error = result;
+        link->error = result;
         return result;
     }
     board->gone = false;
@@ -251,14 +266,14 @@ static int do_attach(void *context)
     port->source.fd = tun.fd;
     /* Edges only: a tun is not read before its lane can take a packet, however long packets wait. */
     result = loop_add(&call->engine->loop, &port->source, EPOLLIN | EPOLLET);
-    if (result == 0 && !(port->board->link.open >> port->lane & 1))
-        result = board_link_start_lane(&port->board->link, port->lane);
+    struct link *link = port->board->link;
+    if (result == 0)
+        result = link->ops->open_lane(link, port->lane);
     if (result < 0) {
         close_port(port);
         return result;
     }
-    board_link_wake(&port->board->link, port->lane);
-    port->board->task.due = true;
+    wake(port);
     return 0;
 }
 
@@ -269,7 +284,7 @@ static int do_detach(void *context)
     if (!port)
         return -EINVAL;
     close_port(port);
-    return board_link_stop_lane(&port->board->link, port->lane);
+    return port->board->link->ops->close_lane(port->board->link, port->lane);
 }
 
 static int do_reset(void *context)
@@ -279,16 +294,16 @@ static int do_reset(void *context)
     if (!port)
         return -EINVAL;
     port->board->task.due = true;
-    return board_link_start_lane(&port->board->link, port->lane);
+    return port->board->link->ops->reset_lane(port->board->link, port->lane);
 }
 
 static int do_control(void *context)
 {
     struct call *call = context;
     struct engine_board *board = board_of(call->engine, call->board);
-    if (!board)
-        return -EINVAL;
-    struct transport *transport = board->link.transport;
+    if (!board || !board->link->board)
+        return board ? -ENOTSUP : -EINVAL;
+    struct transport *transport = board->link->board->transport;
     return transport->ops->control(transport, call->setup, call->data, call->length);
 }
 
@@ -296,10 +311,10 @@ static int do_on_link(void *context)
 {
     struct call *call = context;
     struct engine_board *board = board_of(call->engine, call->board);
-    if (!board)
-        return -EINVAL;
+    if (!board || !board->link->board)
+        return board ? -ENOTSUP : -EINVAL;
     board->task.due = true;
-    return call->fn(&board->link, call->context);
+    return call->fn(board->link->board, call->context);
 }
 
 static int do_close(void *context)
@@ -309,15 +324,24 @@ static int do_close(void *context)
         struct engine_board *board = call->engine->boards[i];
         for (unsigned lane = 0; lane < LANES; lane++)
             close_port(&board->ports[lane]);
-        board_link_close(&board->link);
+        board->link->ops->close(board->link);
     }
     return 0;
 }
 
+int engine_add_link(struct engine *engine, struct link *link)
+{
+    struct call call = { .engine = engine, .link = link };
+    return loop_call(&engine->loop, do_add_link, &call);
+}
+
 int engine_add_board(struct engine *engine, struct transport *transport, const struct options *options)
 {
-    struct call call = { .engine = engine, .transport = transport, .options = options };
-    return loop_call(&engine->loop, do_add_board, &call);
+    int result;
+    struct link *link = link_of_board(transport, options, &result);
+    if (link && (result = engine_add_link(engine, link)) < 0)
+        link->ops->free(link);
+    return result;
 }
 
 int engine_replace_board(struct engine *engine, int board, struct transport *transport)
@@ -381,8 +405,10 @@ void engine_free(struct engine *engine)
     if (!engine)
         return;
     engine_stop(engine);
-    for (int i = 0; i < engine->count; i++)
+    for (int i = 0; i < engine->count; i++) {
+        engine->boards[i]->link->ops->free(engine->boards[i]->link);
         free(engine->boards[i]);
+    }
     loop_free(&engine->loop);
     pthread_mutex_destroy(&engine->events_lock);
     close(engine->events_fd);
@@ -404,11 +430,11 @@ void engine_stop(struct engine *engine)
 const struct lane_counters *engine_lane_counters(struct engine *engine, int board, int lane)
 {
     bool there = board >= 0 && board < __atomic_load_n(&engine->count, __ATOMIC_ACQUIRE) && lane >= 0 && lane < LANES;
-    return there ? &engine->boards[board]->link.lanes[lane].counters : NULL;
+    return there ? engine->boards[board]->link->lanes[lane] : NULL;
 }
 
 const struct board_counters *engine_board_counters(struct engine *engine, int board)
 {
     bool there = board >= 0 && board < __atomic_load_n(&engine->count, __ATOMIC_ACQUIRE);
-    return there ? &engine->boards[board]->link.counters : NULL;
+    return there ? engine->boards[board]->link->counters : NULL;
 }

@@ -1,7 +1,7 @@
 /* The engine: many boards, their lanes on tuns, one thread. Safe to call from any thread but its own. */
 #ifndef TINYMUX_ENGINE_H
 #define TINYMUX_ENGINE_H
-#include "board_link.h"
+#include "link.h"
 
 enum { ENGINE_BOARDS = 128 };
 
@@ -10,6 +10,7 @@ enum { ENGINE_BOARDS = 128 };
     X(board_gone) /* `error` from its transport; its lanes are dead */                       \
     X(suspect)    /* the lane left option `suspect` packets in a row unanswered */            \
     X(stuck)      /* the lane is held low, or talks without an END */                         \
+    X(lane_gone)  /* `error` from the serial port that the lane is; the others go on */       \
     X(tun_error)  /* `error` from reading or writing the lane's tun; packets are dropped */
 
 #define EVENT_NAME(name) EVENT_##name,
@@ -32,9 +33,12 @@ void engine_free(struct engine *);
  * many boards; or the transport's error. The transport must outlive the engine. */
 int engine_add_board(struct engine *, struct transport *, const struct options *);
 
+/* Any link, its number among the boards. The engine owns it from then on. -ENOSPC: too many; then it does not. */
+int engine_add_link(struct engine *, struct link *);
+
 /* The board is back, or another has taken its place: go on with this transport. Tuns and counters stay; the tinies of
  * its lanes are started anew. The transport before it is not used any more. Errors as engine_add_board's, with the
- * board gone. */
+ * board gone; -ENOTSUP: that link is no board. */
 int engine_replace_board(struct engine *, int board, struct transport *);
 
 /* Put a lane on a tun (or a SEQPACKET socket), which is duplicated, and let its tiny run. Where the lane has one

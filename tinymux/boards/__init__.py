@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 from tinymux.boards import usb
 from tinymux.boards.simulated import SimulatedBoard
+from tinymux.boards.tty import SCHEME, TtyBoard
 from tinymux.boards.usb import UsbBoard, boards
 from tinymux.errors import BoardError
 from tinymux.images import Image
 
-__all__ = ["Board", "Comeback", "OpenBoard", "SimulatedBoard", "UsbBoard", "boards", "find"]
+__all__ = ["Board", "Comeback", "OpenBoard", "SimulatedBoard", "TtyBoard", "UsbBoard", "boards", "find"]
 
 GoOn = Callable[[Any, Any], None]  # takes a capsule and its owner
 Comeback = Callable[[GoOn], None]
@@ -27,7 +28,7 @@ class OpenBoard:
         that takes a new capsule and its owner when it is back. Without one, a board that is gone is gone.
     """
 
-    transport: Any  # PyCapsule "tinymux.transport", ext/engine/transport.h
+    transport: Any  # PyCapsule "tinymux.transport", ext/engine/transport.h; or a tinymux._engine.Link
     owner: Any
     close: Callable[[], None]
     options: Mapping[str, int] = field(default_factory=dict)
@@ -43,14 +44,15 @@ class Board(Protocol):
 
     @property
     def images(self) -> tuple[Image | None, ...]:
-        """What each lane's tiny runs, or None where that is not known or nothing."""
+        """What each lane's tiny runs, or None where that is not known or nothing; one per lane, at most sixteen."""
 
     def open(self) -> OpenBoard:
         """Take the board into use."""
 
 
 def find(name: str, **options: Any) -> Board:
-    """The board of that name: "simulated", with options of its own, or a USB board by serial, path or label.
+    """The board of that name: "simulated", with options of its own, serial ports as tty:PORT,PORT...@BAUD, or a USB
+    board by serial, path or label.
 
     Of a USB board only `image` may be said: what its tinies run.
     """
@@ -59,4 +61,8 @@ def find(name: str, **options: Any) -> Board:
     images = SimulatedBoard(image=options.pop("image")).images if options.get("image") else None
     if options:
         raise BoardError(f"{', '.join(sorted(options))}: only for the simulated board")
+    if name.startswith(SCHEME):
+        if images:
+            raise BoardError("image: what hangs on a serial port is not ours to say")
+        return TtyBoard.parse(name)
     return usb.find(name, images)

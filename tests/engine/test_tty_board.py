@@ -1,0 +1,107 @@
+"""Serial ports by name, and as a Bridge's board on real interfaces, in a network namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+import threading
+import tty
+from pathlib import Path
+
+import pytest
+
+import tinymux
+from tinymux.boards import find
+from tinymux.errors import BoardError
+from tinymux.slip import Decoder, encode
+
+INSIDE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def port():
+    master, slave = pty.openpty()
+    yield os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+
+
+def test_ports_by_name():
+    board = find("tty:/dev/ttyUSB0,/dev/ttyACM3@57600")
+    assert board.ports == ("/dev/ttyUSB0", "/dev/ttyACM3")
+    assert board.baud == 57600
+    assert board.images == (None, None)
+    assert find("tty:/dev/ttyS0").baud == 115200
+
+
+@pytest.mark.parametrize("name", ["tty:", "tty:a,,b", "tty:a@fast", "tty:a@12345", "tty:a,a"])
+def test_names_that_are_none(name):
+    with pytest.raises(BoardError):
+        find(name)
+
+
+def test_seventeen_ports_are_more_than_a_board():
+    with pytest.raises(BoardError, match="1 to 16"):
+        tinymux.TtyBoard([f"/dev/ttyS{number}" for number in range(17)])
+
+
+def test_a_port_is_raw_at_its_speed_and_for_one_only(port):
+    opened = tinymux.TtyBoard([port], baud=57600).open()
+    with open(port, "rb", buffering=0) as look:
+        mode = termios.tcgetattr(look)
+    assert mode[4] == mode[5] == termios.B57600
+    assert not mode[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+    assert not mode[0] & (termios.IXON | termios.ICRNL)
+    with pytest.raises(BoardError, match="in use by another process"):
+        tinymux.TtyBoard([port]).open()
+    opened.close()
+    tinymux.TtyBoard([port]).open().close()
+
+
+def test_what_is_no_port_is_refused(tmp_path):
+    with pytest.raises(BoardError, match="cannot be opened"):
+        tinymux.TtyBoard([str(tmp_path / "none")]).open()
+    with pytest.raises(BoardError, match="no serial port"):
+        tinymux.TtyBoard(["/dev/null"]).open()
+
+
+def test_ping_through_a_bridge():
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*INSIDE, sys.executable, __file__]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def answer_pings(fd: int) -> None:
+    """A device that answers echo requests: type 8 becomes 0, which its checksum shows; addresses change places."""
+    decoder = Decoder()
+    while data := os.read(fd, 4096):
+        for packet in decoder.feed(data):
+            checksum = int.from_bytes(packet[22:24], "big") + 0x0800
+            sum16 = ((checksum & 0xFFFF) + (checksum >> 16)).to_bytes(2, "big")
+            os.write(fd, encode(packet[:12] + packet[16:20] + packet[12:16] + b"\0\0" + sum16 + packet[24:]))
+
+
+def main() -> None:
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    names = []
+    for _ in range(3):
+        master, slave = pty.openpty()
+        tty.setraw(slave)
+        names.append(os.ttyname(slave))
+        threading.Thread(target=answer_pings, args=(master,), daemon=True).start()
+    with tinymux.Bridge(find("tty:" + ",".join(names))) as bridge:
+        assert [node.interface for node in bridge.nodes] == ["tmx0", "tmx1", "tmx2"]
+        for node in bridge.nodes:
+            ping = ["ping", "-q", "-i", "0.01", "-c", "5", "-w", "5", str(node.address)]
+            subprocess.run(ping, check=True, stdout=subprocess.DEVNULL)
+            assert node.counters.packets_in == node.counters.packets_out == 5
+    assert bridge.nodes[1].counters.packets_in == 5
+
+
+if __name__ == "__main__":
+    main()
