@@ -11,8 +11,6 @@ import pytest
 from tinymux.errors import NetworkError
 from tinymux.namespace import Namespace
 
-POSTS = Path(__file__).parent / "posts"
-
 
 @pytest.fixture(scope="package", autouse=True)
 def own_network():
@@ -62,3 +60,23 @@ def folder(monkeypatch, tmp_path_factory):
         monkeypatch.setattr(tempfile, "tempdir", name)
         yield Path(name)
         assert os.listdir(name) == []
+
+
+FLASH = 400
+
+
+@pytest.fixture
+def flat(monkeypatch):
+    """Stands in for the tiny's program where only sizes matter: 400 bytes for bodies, 8 more for each page."""
+    from tinymux.images import Image
+    from tinymux.images import blog as images
+
+    def room_of(pages):
+        return FLASH - sum(len(page.body) + 8 for page in pages)
+
+    def image(pages, name="blog"):
+        return Image(name, b"".join(page.path.encode() + b" " + page.body for page in pages))
+
+    monkeypatch.setattr(images, "blog_room", room_of)
+    monkeypatch.setattr(images, "blog_image", image)
+    monkeypatch.setattr(images, "live_brotli", lambda before, after: (before, after))

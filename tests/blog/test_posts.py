@@ -12,9 +12,9 @@ from tinymux.errors import BlogError
 
 
 def test_a_post_is_read_with_its_front_matter(blog, post):
-    folder = blog({"a.md": post("It's \"late\"", "One.\n\nTwo.", replicas=3)})
+    folder = blog({"a.md": post('It\'s "late"', "One.\n\nTwo.", replicas=3)})
     (read,) = read_posts(folder / "posts")
-    assert (read.title, read.date, read.slug, read.replicas) == ("It's \"late\"", date(2026, 1, 2), "its-late", 3)
+    assert (read.title, read.date, read.slug, read.replicas) == ('It\'s "late"', date(2026, 1, 2), "its-late", 3)
     assert read.text == "One.\n\nTwo."
     assert read.line == 6
 

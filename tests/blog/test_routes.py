@@ -64,7 +64,10 @@ def site(*routes, **settings):
 def ask(address, path="/", method="GET", body=None, **headers):
     """Status, body, headers; as a browser that takes brotli, unless said otherwise."""
     host, port = address.rsplit(":", 1)
-    given = {"Accept-Encoding": "gzip, deflate, br", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    given = {
+        "Accept-Encoding": "gzip, deflate, br",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
     connection = http.client.HTTPConnection(host, int(port), timeout=20)
     with contextlib.closing(connection):
         connection.request(method, path, body, given)
@@ -91,7 +94,7 @@ def test_each_path_goes_to_its_tinies_as_the_smallest_request(folder):
 
 
 def test_replicas_share_the_work_and_stand_in_for_each_other(folder):
-    with tiny(A, answer()) as first, tiny(B, answer()) as second, site(html("/", "/", A, B, C)) as (address, nginx):
+    with tiny(A, answer()) as first, tiny(B, answer()) as second, site(html("/", "/", A, B, C)) as (address, _):
         assert [ask(address)[0] for _ in range(12)] == [200] * 12
         assert len(first) >= 3
         assert len(second) >= 3

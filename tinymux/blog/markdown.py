@@ -86,4 +86,4 @@ class Document:
     def html(self, start: int = 0, end: int | None = None) -> str:
         """HTML of the pieces from start to before end."""
         env = {"references": dict(self._references.get("references", {}))}
-        return str(self._parser.render("".join(self.pieces[start:end]).strip(), env)).strip()
+        return str(self._parser.render("".join(self.pieces[start:end]), env)).strip()

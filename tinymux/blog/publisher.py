@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -100,7 +100,6 @@ class Publisher:
             if not failed:
                 break
             self._lost(failed)
-        self.held = {node: Held.of(bundle) for node, bundle in plan.placement.bundles.items()}
         return self._settled(bridge, plan)
 
     def publish(self, bridge: Bridge, nginx: Nginx) -> None:
@@ -147,7 +146,8 @@ class Publisher:
         self.plan = plan
         done = set(plan.placement.bundles)
         self.routes = plan.routes(serving(plan.placement, done, set()), {n.index: n.address for n in bridge.nodes})
-        # Spare tinies keep what they had: it may be wanted again.
+        # What a tiny without a part in this plan still has is an older version, which nobody shall get: it is spare.
+        self.held = {node: Held.of(bundle) for node, bundle in plan.placement.bundles.items()}
         write_record(self.folder, self.held)
         return self.routes
 
@@ -183,15 +183,12 @@ class Publisher:
         """Each node and what it has."""
         if not self.plan:
             raise BlogError("nothing is published yet")
-        return status_lines(self.plan.placement.bundles, self.held, self.broken, len(bridge.nodes))
+        return status_lines(self.held, self.broken, len(bridge.nodes))
 
 
-def status_lines(current: Iterable[int], held: Mapping[int, Held], broken: Iterable[int], count: int) -> list[str]:
-    """What is where, a line for each node; what is held and not current is an older version, ready to be replaced."""
-    now, bad = set(current), set(broken)
-    lines = []
-    for node in range(count):
-        paths = " ".join(held[node].asks) if node in held else ""
-        state = "failed" if node in bad else "serves" if node in now else "spare"
-        lines.append(f"node {node:2}: {state:6} {paths}".rstrip())
-    return lines
+def status_lines(held: Mapping[int, Held], broken: Collection[int], count: int) -> list[str]:
+    """What is where, a line for each node."""
+    return [
+        f"node {node:2}: " + (" ".join(held[node].asks) if node in held else "failed" if node in broken else "spare")
+        for node in range(count)
+    ]

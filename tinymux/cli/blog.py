@@ -170,5 +170,5 @@ def status(folder: Path) -> None:
         raise BlogError(f"{folder}: nothing was published yet")
     published = time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / "published.json").stat().st_mtime))
     click.echo(f"not served now; last published {published}:")
-    for line in status_lines(held, held, (), max(held) + 1):
+    for line in status_lines(held, (), max(held) + 1):
         click.echo(line)

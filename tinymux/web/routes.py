@@ -87,10 +87,10 @@ class Routes:
         )
         coded = "    map $http_accept_encoding $coded {\n        default plain;\n        ~*\\bbr\\b br;\n    }\n"
         get = "$coded" if self.plain else "br"
+        way = f'        default refused;\n        "~^(GET|HEAD) " {get};\n{posted}'
         return (
-            f"{coded if self.plain else ''}"
-            f'    map "$request_method $uri $content_length" $way {{\n        default refused;\n        "~^(GET|HEAD) " {get};\n'
-            f"{posted}    }}\n"
+            (coded if self.plain else "")
+            + f'    map "$request_method $uri $content_length" $way {{\n{way}    }}\n'
             + ("    proxy_cache_path cache keys_zone=pages:1m max_size=16m;\n" if self.cache_seconds else "")
         )
 
