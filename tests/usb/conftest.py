@@ -1,7 +1,7 @@
 """Runs the tests under inside/ in the guest and brings their reports home.
 
-To pytest they are tests like any other: selected by name, counted, shown with their tracebacks. The first of them
-boots the guest, which runs all of them that were selected, and each report is told under its own test's name.
+To pytest they are tests like any other: selected by name, counted, shown with their tracebacks. Before the first test
+of all the guest boots and runs all of them that were selected; each report is told when it is its test's turn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE))
 import guest  # noqa: E402
 import rig  # noqa: E402
 
-TIMEOUT = 170  # s, for all of them together
+TIMEOUT = 300  # s, for all of them together
 REPORTS = "reports"
 INSIDE = os.environ.get("TINYMUX_GUEST")
 
@@ -49,16 +49,20 @@ class Carrier:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.reports: dict[str, list[pytest.TestReport]] | None = None
+        self.reports: dict[str, list[pytest.TestReport]] = {}
         self.account = ""
         self.unavailable = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        names = [item.nodeid for item in session.items if is_inside(item)]
+        if names and not self.config.option.collectonly:
+            self.run(names)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         if not is_inside(item):
             return None
-        if self.reports is None:
-            self.run([each.nodeid for each in item.session.items if is_inside(each)])
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in self.reports.get(item.nodeid) or [self.missing(item)]:
             item.ihook.pytest_runtest_logreport(report=report)
@@ -66,9 +70,10 @@ class Carrier:
         return True
 
     def run(self, names: list[str]) -> None:
-        self.reports = {}
         words = [rig.python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(guest.ROOT), *names]
         try:
+            if terminal := self.config.pluginmanager.get_plugin("terminalreporter"):
+                terminal.write_line(f"usb rig: {len(names)} tests in the guest, about two minutes")
             with rig.Run(" ".join(f"'{word}'" for word in words), timeout=TIMEOUT) as run:
                 self.account = run.account()
                 lines = run.out / REPORTS
