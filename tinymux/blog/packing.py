@@ -12,7 +12,8 @@ from tinymux.blog.pages import NOT_FOUND, Page
 from tinymux.images import Image
 from tinymux.images import blog as images
 
-# One character tells a tiny's pages apart; each byte of a request holds the lane, so the first page has none at all.
+# One character tells a tiny's pages apart; each byte of a request holds the lane, so the first page has none at all. It
+# is also what the tiny answers to anything else, unless it has the page for what is not found: only nginx asks it.
 NAMES = ("/", *(f"/{character}" for character in string.ascii_lowercase))
 NOWHERE = "/~"  # what no page has: the answer is the page of status 404
 
@@ -55,16 +56,15 @@ class Bundle:
 
     def _encoded(self) -> list[images.Page]:
         asks = self.asks()
-        return [_encoded(page, asks[page.path]) for page in self.pages]
+        rest = NOT_FOUND if NOT_FOUND in asks else self.pages[0].path
+        return [_encoded(page, "" if page.path == rest else asks[page.path]) for page in self.pages]
 
 
-def _encoded(page: Page, ask: str) -> images.Page:
-    if page.path == NOT_FOUND:
-        return images.Page("", page.body, status=404)
-    if page.after is None:
-        return images.Page(ask, page.body)
-    body, tail = images.live_brotli(page.text, page.after)
-    return images.Page(ask, body, tail=tail)
+def _encoded(page: Page, path: str) -> images.Page:
+    if page.after is not None:
+        body, tail = images.live_brotli(page.text, page.after)
+        return images.Page(path, body, tail=tail)
+    return images.Page(path, page.body, status=404 if page.path == NOT_FOUND else 200)
 
 
 @lru_cache(maxsize=4096)

@@ -1,8 +1,9 @@
 """The blog's images: its program with the pages of one tiny behind it.
 
 A tiny tells its pages apart by one character, the one behind the "/" of the request: nginx maps each permalink to such
-a short path. Whatever no page has is answered by the page of status 404. Pages stand in flash as HTTP sends them,
-most often as `Content-Encoding: br`, which needs no decoder on the tiny.
+a short path. Whatever no page has is answered by the page without a path: that of status 404, or, to save its flash,
+any other. Pages stand in flash as HTTP sends them, most often as `Content-Encoding: br`, which needs no decoder on the
+tiny.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FLASH = 0x4000  # where the tiny's LD sees its flash
 class Page:
     """One page as the tiny sends it.
 
-    `path` is "/" or "/" and one character of A-Z, a-z, 0-9, "-", "_", "." or "~"; the page of status 404 has none.
+    `path` is "/" or "/" and one character of A-Z, a-z, 0-9, "-", "_", "." or "~"; the page for all others has none.
     `body` is already encoded as `content_encoding` says ("br", "gzip", or "" for plain). A page with a `tail` is live:
     LIVE_BYTES bytes of RAM go between body and tail; see `live_brotli`. A `content_type` of "" is left out, to save
     flash: nginx can set it.
@@ -46,7 +47,7 @@ NOT_FOUND = Page("", b"Not here.", "", status=404)
 
 
 def blog_image(pages: Sequence[Page], name: str = "blog") -> Image:
-    """The blog with these pages; a short page of status 404 is added where none is given.
+    """The blog with these pages; a short page of status 404 is added where none is for all other paths.
 
     Where no page is live, the program is built without the microblog and is smaller. Raises ImageError where two pages
     have one path, a path is not possible, or, with the bytes over, where the pages do not fit.
@@ -81,10 +82,10 @@ def _program(live: bool) -> tuple[bytes, dict[str, int]]:
 
 
 def _laid_out(pages: Sequence[Page], name: str) -> bytes:
-    """Program and records (avr/blog/pages.inc): one for each page, that of status 404 last, then each header's."""
+    """Program and records (avr/blog/pages.inc): one for each page, that without a path last, then each header's."""
     code, labels = _program(any(page.tail is not None for page in pages))
-    missing = [page for page in pages if page.status == 404] or [NOT_FOUND]
-    ordered = [*(page for page in pages if page.status != 404), *missing]
+    missing = [page for page in pages if not page.path] or [NOT_FOUND]
+    ordered = [*(page for page in pages if page.path), *missing]
     keys = [_key(page, name) for page in ordered]
     if len(set(keys)) < len(keys):
         raise ImageError(f"{name}: two pages have one path")
@@ -106,7 +107,7 @@ def _laid_out(pages: Sequence[Page], name: str) -> bytes:
 
 def _key(page: Page, name: str) -> bytes:
     """What the tiny finds behind the "/" of a request for this page."""
-    if page.status == 404:
+    if not page.path:
         return b"\0"
     if page.path == "/":
         return b" "
