@@ -34,8 +34,8 @@ static inline bool bits_done(const struct bits_out *out)
     return out->at == out->end && out->have == 0;
 }
 
-/* The next n planes; no byte from `limit` on is begun. Of the planes *made carry the stream, the rest are idle. The last
- * byte of all has no gap: its answer may follow at once. */
+/* The next n planes; no byte from `limit` on is begun. Of the planes *made carry the stream, the rest are idle. The
+ * last byte of all has no gap: its answer may follow at once. */
 static inline uint64_t bits_take(struct bits_out *out, const uint8_t *limit, unsigned gap, unsigned n, unsigned *made)
 {
     assert(n <= BITS_MOST && gap <= 7 && limit <= out->end);

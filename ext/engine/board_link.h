@@ -6,6 +6,7 @@
  */
 #ifndef TINYMUX_BOARD_LINK_H
 #define TINYMUX_BOARD_LINK_H
+#include "duplex.h"
 #include "lane.h"
 #include "protocol.h"
 #include "tpi.h"
@@ -38,6 +39,7 @@ struct board_link {
     struct board_counters counters;
     int error;         /* why the board is gone, 0 while it is there */
     uint64_t built;    /* planes scheduled since the start */
+    uint64_t ticks;    /* ... and the time that they take, as tpi.h counts it */
     uint64_t heard;    /* of these, planes that have come back */
     uint16_t open;     /* lanes whose tiny runs or starts */
     uint16_t starting; /* of these, those that are not ready yet */
@@ -47,6 +49,7 @@ struct board_link {
     uint16_t taken;       /* lanes that are out of service for TPI (programming.h) */
     uint16_t programming; /* of these, those with a job that runs */
     uint16_t resume;      /* ... that are to be started when they are given back */
+    struct duplex duplex;
     uint16_t last_sent, last_driven; /* the plane before the next one to be built */
     uint64_t ready_ns[LANES];        /* board time at which a starting lane is ready */
     uint64_t scan_ns;                /* monotonic time of the next look for tinies that talk unasked */

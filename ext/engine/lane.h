@@ -87,15 +87,15 @@ void lane_begin(struct lane *, const struct options *);
 /* How far a frame may go. */
 enum lane_limit { LANE_ALL, LANE_NO_END, LANE_NO_BYTE /* but what is left of the one under way */ };
 
-/* Planes [first, first + n) of a lane that is SENDING; `gap` idle planes follow each byte. *driven marks the planes that
- * carry the frame. */
+/* Planes [first, first + n) of a lane that is SENDING; `gap` idle planes follow each byte. *driven marks the planes
+ * that carry the frame. */
 uint64_t lane_send(struct lane *, const struct options *, uint64_t first, unsigned n, unsigned gap, enum lane_limit,
                    uint64_t *driven);
 
-/* Of a lane that is SENDING: only the END is left; the END is partly out. */
-static inline bool lane_at_end(const struct lane *lane)
+/* A lane that is SENDING, and has nothing left to send but the END; or but a part of it. */
+static inline bool lane_is_at_end(const struct lane *lane)
 {
-    return lane->out.end - lane->out.at == 1;
+    return lane->phase == LANE_SENDING && lane->out.end - lane->out.at == 1;
 }
 static inline bool lane_is_over(const struct lane *lane)
 {

@@ -1,6 +1,5 @@
 /* Runs of planes: what goes out to the board, what comes back, and what the lanes make of it. */
 #include "link_runs.h"
-#include "duplex.h"
 #include "planes.h"
 #include <string.h>
 
@@ -61,8 +60,8 @@ static void hear(struct board_link *link, const struct link_run *run, const uint
     }
     EACH_LANE(lane, link->programming) {
         bool drove = run->driving & lane_bit(lane);
-        tpi_hear(&link->tpi[lane], link->heard - run->planes - 1, run->planes, words[lane], drove ? run->sent[lane] : idle,
-                 drove ? run->driven[lane] : 0, link->built);
+        tpi_hear(&link->tpi[lane], link->heard - run->planes - 1, run->planes, words[lane],
+                 drove ? run->sent[lane] : idle, drove ? run->driven[lane] : 0, link->built);
         if (!tpi_runs(&link->tpi[lane]))
             link->programming &= (uint16_t)~lane_bit(lane);
     }
@@ -154,13 +153,17 @@ static uint8_t choose(struct board_link *link, unsigned n, enum lane_limit *limi
         if (state->phase == LANE_LISTENING || state->phase == LANE_HEARING || lane_is_over(state))
             tally.hearing++;
         else if (state->phase == LANE_SENDING)
-            (*(lane_at_end(state) ? &tally.ending : &tally.sending))++;
+            (*(lane_is_at_end(state) ? &tally.ending : &tally.sending))++;
         split |= state->phase == LANE_SENDING && state->out.have;
     }
     *limit = LANE_ALL;
-    if (!link->options.duplex || link->programming)
+    const struct tpi_span span = { link->built, link->ticks, n, TPI_BOTH };
+    EACH_LANE(lane, link->programming)
+        if (!tpi_quiet(&link->tpi[lane], &span))
+            return OP_BOTH;
+    if (!link->options.duplex || !talking(link))
         return OP_BOTH;
-    switch (duplex_choose(&tally)) {
+    switch (duplex_choose(&link->duplex, &tally)) {
     case DUPLEX_BOTH:
         break;
     case DUPLEX_DRIVE:
@@ -182,8 +185,10 @@ static void schedule(struct board_link *link, struct link_run *run, uint64_t *wo
     uint64_t driven[LANES] = { 0 };
     uint16_t driving = 0;
     memset(words, 0xFF, LANES * sizeof *words);
+    const struct tpi_span span = { link->built, link->ticks, n, run->opcode == OP_BOTH ? TPI_BOTH : TPI_ONE_WAY };
     EACH_LANE(lane, link->programming)
-        words[lane] = tpi_send(&link->tpi[lane], link->built, n, &driven[lane]);
+        words[lane] = tpi_send(&link->tpi[lane], &span, &driven[lane]);
+    link->ticks += n * span.tick;
     EACH_LANE(lane, talking(link))
         if (run->opcode != OP_RX && link->lanes[lane].phase == LANE_SENDING) {
             words[lane] = lane_send(&link->lanes[lane], &link->options, link->built, n, gap, limit, &driven[lane]);
@@ -223,8 +228,8 @@ static struct link_run *next_run(struct board_link *link)
     return &link->runs[(link->first + link->under_way) % LINK_RUNS];
 }
 
-/* Only the last plane of an idle run comes back, and only that one gets a number: nobody has to know how many there were
- * before it. */
+/* Only the last plane of an idle run comes back, and only that one gets a number: nobody has to know how many there
+ * were before it. */
 bool link_submit_idle(struct board_link *link, uint8_t n)
 {
     *next_run(link) = (struct link_run){ .opcode = OP_IDLE, .planes = 1 };

@@ -85,7 +85,7 @@ static void to_planes_sse2(uint8_t *planes, const uint64_t *lanes, size_t blocks
 
 const struct planes_kernels planes_sse2 = { "sse2", always, to_lanes_sse2, to_planes_sse2 };
 
-/* --- AVX2: block 0 in the low halves, block 1 in the high ones ----------------------------------------------------- */
+/* --- AVX2: block 0 in the low halves, block 1 in the high ones ---------------------------------------------------- */
 
 #define AVX2 __attribute__((target("avx2")))
 
@@ -107,7 +107,8 @@ AVX2 static inline void store_halves(void *low, void *high, __m256i v)
 
 AVX2 static void to_lanes_avx2(uint64_t *lanes, const uint8_t *planes, size_t blocks)
 {
-    const __m256i by_port = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
+    const __m128i even_odd = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    const __m256i by_port = _mm256_broadcastsi128_si256(even_odd);
     for (; blocks >= 2; blocks -= 2, lanes += 32, planes += 256) {
         __m256i a[8], b[8];
         const __m128i *in = (const __m128i *)planes;
@@ -155,7 +156,7 @@ AVX2 static void to_planes_avx2(uint8_t *planes, const uint64_t *lanes, size_t b
 
 const struct planes_kernels planes_avx2 = { "avx2", has_avx2, to_lanes_avx2, to_planes_avx2 };
 
-/* --- GFNI with AVX-512 VBMI: a block is two registers -------------------------------------------------------------- */
+/* --- GFNI with AVX-512 VBMI: a block is two registers ------------------------------------------------------------- */
 
 #define GFNI __attribute__((target("avx512f,avx512bw,avx512vbmi,gfni")))
 

@@ -216,7 +216,7 @@ AVX2 static size_t unescape_avx2(uint8_t *out, const uint8_t *in, size_t n, size
 
 const struct slip_kernels slip_avx2 = { "avx2", has_avx2, escape_avx2, unescape_avx2 };
 
-/* --- AVX-512 VBMI2 ------------------------------------------------------------------------------------------------ */
+/* --- AVX-512 VBMI2 ----------------------------------------------------------------------------------------------- */
 
 #define VBMI2 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi2,popcnt")))
 

@@ -81,6 +81,22 @@ def test_an_answered_packet_takes_few_planes(model):
     assert planes < 41 * 12 + 33 + 41 * 10 + 4 * 31 + 31
 
 
+@pytest.mark.parametrize("late", [100, 500, 900])
+def test_lanes_that_start_out_of_step_fall_into_step(model, late):
+    wire = wire_on(model, on_packet=lambda lane, packet: wire.send(lane, ping()))
+    for lane in range(10):
+        wire.send(lane, ping())
+    wire.run(late)
+    for lane in range(10, 16):
+        wire.send(lane, ping())
+    wire.run(50_000)
+    before = wire.board_counters()
+    wire.run(20_000)
+    after = wire.board_counters()
+    assert after["planes_both"] - before["planes_both"] < 20_000 * 0.1
+    assert after["planes_tx"] > before["planes_tx"]
+
+
 def test_the_clock_stands_when_there_is_nothing_to_do(model):
     wire = wire_on(model)
     exchange(wire, 0, ping())
