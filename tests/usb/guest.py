@@ -32,6 +32,7 @@ NEEDS = {
     "/usr/include/usbredirparser.h": "libusbredirparser-dev",
 }
 MODULES = ["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console", "xhci_pci", "tun"]
+PORTS = ("1", "2.1")  # where the boards are plugged in
 XZ = b"\xfd7zXZ\0"
 KERNEL_LINE = (
     "console=ttyS0 quiet panic=-1 mitigations=off audit=0 random.trust_cpu=on tsc=reliable no_timer_check "
@@ -43,7 +44,7 @@ PROLOGUE = """
 mkdir -p /usr/lib/udev && cp -r "$TINYMUX_RIG"/udev/lib/udev/rules.d /usr/lib/udev/
 ln -s "$TINYMUX_RIG"/udev/bin/udevadm /run/systemd-udevd
 export PATH="$TINYMUX_RIG/udev/bin:$PATH" SYSTEMD_IGNORE_CHROOT=1
-/run/systemd-udevd --daemon --resolve-names=never
+/run/systemd-udevd --daemon --resolve-names=late
 udevadm trigger --action=add --subsystem-match=usb --subsystem-match=virtio-ports && udevadm settle --timeout=10
 """
 
@@ -164,10 +165,12 @@ def qemu(rig: Path, out: Path, boards: Sequence[Path], processors: int = 1) -> l
         words += ["-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
     # xhci only: QEMU's UHCI and OHCI lose packets of redirected devices.
     words += ["-device", "qemu-xhci,id=xhci,p2=4,p3=4", "-device", "virtio-serial-pci"]
+    # The second board is behind a hub, which can switch its ports' power.
+    words += ["-device", "usb-hub,bus=xhci.0,port=2,port-power=on"]
     for number, board in enumerate(boards):
         for kind in ("usb", "control"):
             words += ["-chardev", f"socket,id={kind}{number},path={board / kind},server=on,wait=off"]
-        words += ["-device", f"usb-redir,chardev=usb{number},bus=xhci.0,port={number + 1}"]
+        words += ["-device", f"usb-redir,chardev=usb{number},bus=xhci.0,port={PORTS[number]}"]
         words += ["-device", f"virtserialport,chardev=control{number},name=board{number}"]
     return words
 

@@ -172,23 +172,10 @@ def test_unplugged_while_it_is_opened(board: UsbBoard, plug: Plug) -> None:
 
 
 class Mallinfo(ctypes.Structure):
-    """struct mallinfo2, mallinfo(3)."""
+    """struct mallinfo2, mallinfo(3): ten sizes."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in [
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        ]
-    )
+    _fields_ = tuple((f"size{number}", ctypes.c_size_t) for number in range(10))
+    MAPPED, USED = "size4", "size7"  # hblkhd, uordblks
 
 
 def used() -> tuple[int, int]:
@@ -197,7 +184,7 @@ def used() -> tuple[int, int]:
     mallinfo = ctypes.CDLL(None).mallinfo2
     mallinfo.restype = Mallinfo
     now = mallinfo()
-    return len(os.listdir("/proc/self/fd")), now.uordblks + now.hblkhd
+    return len(os.listdir("/proc/self/fd")), getattr(now, Mallinfo.USED) + getattr(now, Mallinfo.MAPPED)
 
 
 def test_files_and_memory_are_given_back(board: UsbBoard) -> None:
