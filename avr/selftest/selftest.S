@@ -69,16 +69,16 @@ CELL = 0x55
 #include "lane.inc"
 #include "ip.inc"
 
-udp:    mov s0,YL               ; 1   the pseudo header: length, addresses and protocol
+udp:    mov s0,YL               ; 1   the pseudo header: length ...
         mov s1,YH               ; 1
-        sub s0,a0               ; 1
-        sbc s1,a1               ; 1
-        sbc s0,zero             ; 1
-        sbc s1,zero             ; 1
         ldi XL,MSG+2            ; 1
         rcall get2              ; 3
         ldi XL,MSG              ; 1
         rcall get2              ; 3
+        sub s0,a0               ; 1   ... addresses and protocol
+        sbc s1,a1               ; 1
+        sbc s0,zero             ; 1
+        sbc s1,zero             ; 1
         ldi ZL,target(udp_end)  ; 1
         rjmp rest               ; 2
 

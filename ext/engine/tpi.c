@@ -21,8 +21,8 @@ enum {
     BREAK = FRAME + 1,
     SILENCE = 160,     /* outlasts an answer with the guard time of 128 */
     ENABLE = 20,       /* 16 clocks with the lane high enable TPI (section 14.3.1) */
-    MARGIN = 8,        /* planes that a word gets beyond what was measured */
-    NVM_LIMIT = 60000, /* planes, 0.2 s: twenty times what programmers allow an erase */
+    MARGIN = 8 * TPI_BOTH,         /* ticks that a word gets beyond what was measured */
+    NVM_LIMIT = 60000 * TPI_BOTH,  /* ticks, 0.2 s: twenty times what programmers allow an erase */
     TRIES = 4,         /* line errors in a row, without a byte of progress in between */
     ENABLES = 16,
 };
@@ -172,15 +172,28 @@ static void write_word(struct tpi *tpi)
     tpi->phase = NVM;
 }
 
-/* The NVM works: poll until it is ready, or, where its time is known, once at the end of it. */
-static void await_nvm(struct tpi *tpi, uint64_t now)
+/* When the poll behind a word goes out: it is looked at when its opcode has arrived. */
+static uint64_t due(const struct tpi *tpi)
 {
-    uint64_t due = tpi->busy_from + tpi->word_planes - FRAME; /* it is looked at when the opcode has arrived */
-    if (tpi->polling_for == FOR_ERASE || !tpi->word_planes) {
+    return tpi->busy_from + tpi->word_ticks - FRAME * TPI_BOTH;
+}
+
+static uint64_t time_at(const struct tpi_span *span, uint64_t plane)
+{
+    return span->time + (plane - span->first) * span->tick;
+}
+
+/* The NVM works: poll until it is ready, or, where its time is known, once at the end of it. */
+static void await_nvm(struct tpi *tpi, const struct tpi_span *span, uint64_t now)
+{
+    uint64_t time = time_at(span, now);
+    if (tpi->polling_for == FOR_ERASE || !tpi->word_ticks) {
         tpi->poll_from = tpi->busy_from;
         tpi->phase = POLL;
-    } else if (now < due) {
-        tpi->resume = due;
+    } else if (time < due(tpi)) {
+        tpi->resume = now + (due(tpi) - time + span->tick - 1) / span->tick;
+        if (tpi->resume > span->first + span->n) /* the next run's planes may be longer */
+            tpi->resume = span->first + span->n;
     } else {
         ask(tpi, SIN_NVMCSR, WORD_READY);
         tpi->phase = WORD;
@@ -188,7 +201,7 @@ static void await_nvm(struct tpi *tpi, uint64_t now)
 }
 
 /* The queue is empty: what comes next, from plane `now` on. */
-static void refill(struct tpi *tpi, uint64_t now)
+static void refill(struct tpi *tpi, const struct tpi_span *span, uint64_t now)
 {
     switch ((enum phase)tpi->phase) {
     case ENTER: /* whatever the tiny was in the middle of */
@@ -222,16 +235,16 @@ static void refill(struct tpi *tpi, uint64_t now)
         }
         break;
     case WORD: write_word(tpi); break;
-    case NVM: await_nvm(tpi, now); break;
+    case NVM: await_nvm(tpi, span, now); break;
     case WAIT: break; /* for an answer */
     }
 }
 
 /* Make the next thing to send the current one. False: there is none before an answer has come. */
-static bool next(struct tpi *tpi, uint64_t now)
+static bool next(struct tpi *tpi, const struct tpi_span *span, uint64_t now)
 {
     for (unsigned phases = 0; !tpi->items && tpi_runs(tpi) && phases < 3; phases++) /* some only pass on to another */
-        refill(tpi, now);
+        refill(tpi, span, now);
     if (tpi->resume > now)
         return true;
     if (!tpi->items)
@@ -256,20 +269,34 @@ static bool next(struct tpi *tpi, uint64_t now)
 }
 
 /* The current frame is out; `now` is the plane after it. */
-static void finished(struct tpi *tpi, uint64_t now)
+static void finished(struct tpi *tpi, const struct tpi_span *span, uint64_t now)
 {
     if (tpi->current.kind == STARTS_NVM)
-        tpi->busy_from = now;
+        tpi->busy_from = time_at(span, now);
     if (tpi->current.kind != ASK)
         return;
     assert(tpi->questions < TPI_QUESTIONS); /* more than fit into the planes that can be under way */
     tpi->asked[(tpi->first_question + tpi->questions++) % TPI_QUESTIONS] =
-        (struct tpi_question){ now, tpi->current.question, tpi->current.epoch };
+        (struct tpi_question){ now, time_at(span, now), tpi->current.question, tpi->current.epoch };
     tpi->resume = now + ANSWER;
 }
 
-uint64_t tpi_send(struct tpi *tpi, uint64_t first, unsigned n, uint64_t *driven)
+bool tpi_quiet(const struct tpi *tpi, const struct tpi_span *span)
 {
+    if (!tpi_runs(tpi))
+        return true;
+    if (tpi->have || tpi->items || tpi->questions)
+        return false;
+    if (tpi->resume >= span->first + span->n)
+        return true;
+    bool waits = tpi->phase == NVM && tpi->polling_for == FOR_WORD && tpi->word_ticks;
+    return waits && due(tpi) >= span->time + (uint64_t)span->n * TPI_BOTH;
+}
+
+uint64_t tpi_send(struct tpi *tpi, const struct tpi_span *span, uint64_t *driven)
+{
+    const uint64_t first = span->first;
+    const unsigned n = span->n;
     uint64_t planes = bits_mask(n);
     *driven = 0;
     for (unsigned at = 0; at < n && tpi_runs(tpi);) {
@@ -282,10 +309,10 @@ uint64_t tpi_send(struct tpi *tpi, uint64_t first, unsigned n, uint64_t *driven)
             tpi->have = (uint16_t)(tpi->have - take);
             at += take;
             if (!tpi->have)
-                finished(tpi, first + at);
+                finished(tpi, span, first + at);
         } else if (tpi->resume > now) {
             at = tpi->resume - first < n ? (unsigned)(tpi->resume - first) : n;
-        } else if (!next(tpi, now)) {
+        } else if (!next(tpi, span, now)) {
             break;
         }
     }
@@ -333,7 +360,9 @@ static void ready(struct tpi *tpi, uint64_t asked)
     case FOR_STEP: tpi->phase = STEP; break;
     case FOR_ERASE: next_step(tpi); break;
     default:
-        tpi->word_planes = (uint32_t)(asked - tpi->busy_from) + MARGIN;
+        tpi->word_ticks = asked - tpi->busy_from + MARGIN;
+        if (tpi->word_ticks < tpi->least_ticks)
+            tpi->word_ticks = tpi->least_ticks;
         tpi->phase = WORD;
         word_written(tpi);
     }
@@ -351,7 +380,7 @@ static void answered(struct tpi *tpi, const struct tpi_question *question, uint8
         break;
     case ENABLED:
         if (value & NVMEN)
-            poll_for(tpi, FOR_STEP, question->from);
+            poll_for(tpi, FOR_STEP, question->time);
         else if (++tpi->enables == ENABLES)
             tpi_fail(tpi, TPI_key_refused);
         else
@@ -359,8 +388,8 @@ static void answered(struct tpi *tpi, const struct tpi_question *question, uint8
         break;
     case READY:
         if (!(value & NVMBSY))
-            ready(tpi, question->from);
-        else if (question->from - tpi->poll_from > NVM_LIMIT)
+            ready(tpi, question->time);
+        else if (question->time - tpi->poll_from > NVM_LIMIT)
             tpi_fail(tpi, TPI_nvm_busy);
         break;
     case WORD_READY:
@@ -368,8 +397,9 @@ static void answered(struct tpi *tpi, const struct tpi_question *question, uint8
             word_written(tpi);
         } else { /* the word after it was ignored */
             tpi->epoch++;
-            tpi->word_planes += tpi->word_planes / 32 + MARGIN;
-            poll_for(tpi, FOR_STEP, question->from);
+            tpi->least_ticks = tpi->word_ticks + tpi->word_ticks / 128 + MARGIN;
+            tpi->word_ticks = 0;
+            poll_for(tpi, FOR_STEP, question->time);
         }
         break;
     case DATA:

@@ -8,7 +8,9 @@
  *
  * Likewise for the time a word takes to be written: the first one is measured by polling without a pause, and from
  * then on a word goes out behind a poll that is expected to say "ready". Where it says "busy" after all, the NVM has
- * ignored that word (section 16.4): it is sent again, and more time is given from there on.
+ * ignored that word (section 16.4): it is sent again, and the time is measured anew. If the NVM got ready between the two
+ * bytes of that very word, the word is spoilt, which reading back tells: then the chip is to be erased again. Planes of runs that only
+ * drive or only sample are shorter, so this time is counted in ticks, which are a little less than a microsecond.
  *
  * A line error (no answer, parity, frame, contention) is followed by two BREAKs and the key, and the step goes on from
  * the last byte that is known to be good. All that a job does may be done twice.
@@ -67,6 +69,7 @@ struct tpi_item { /* one thing to send */
 
 struct tpi_question { /* an answer that must come */
     uint64_t from; /* first plane after the opcode */
+    uint64_t time; /* of it, ticks */
     uint8_t what, epoch;
 };
 
@@ -80,9 +83,10 @@ struct tpi {
     uint16_t bits, have;  /* of the frame that is going out */
     uint64_t resume;      /* nothing is sent before this plane */
     uint64_t valid_from;  /* what was driven before this plane is given up */
-    uint64_t busy_from;   /* plane at which the NVM began to work */
+    uint64_t busy_from;   /* ticks: when the NVM began to work */
     uint64_t poll_from;   /* ... as far as the limit of its time is concerned */
-    uint32_t word_planes; /* time that a word takes; 0: not known yet */
+    uint64_t word_ticks;  /* time that a word takes; 0: not known yet */
+    uint64_t least_ticks; /* what it is at least, as a shorter time was not enough */
     struct tpi_item current, queue[TPI_QUEUE];
     unsigned first_item, items, first_question, questions;
     struct tpi_question asked[TPI_QUESTIONS];
@@ -102,8 +106,19 @@ static inline bool tpi_runs(const struct tpi *tpi)
     return tpi->report.outcome == TPI_running;
 }
 
-/* Planes [first, first + n); *driven marks those that carry a frame. */
-uint64_t tpi_send(struct tpi *, uint64_t first, unsigned n, uint64_t *driven);
+/* Planes [first, first + n) of a run; the first begins at `time`, and each takes `tick` ticks: TPI_BOTH, or
+ * TPI_ONE_WAY if the run only drives or only samples. */
+enum { TPI_BOTH = 3, TPI_ONE_WAY = 2 };
+struct tpi_span {
+    uint64_t first, time;
+    unsigned n, tick;
+};
+
+/* The lane neither drives nor listens in this span, whatever kind of run it is. */
+bool tpi_quiet(const struct tpi *, const struct tpi_span *);
+
+/* What the lane is driven to; *driven marks the planes that carry a frame. */
+uint64_t tpi_send(struct tpi *, const struct tpi_span *, uint64_t *driven);
 
 /* The same planes as they were heard: level of `samples` bit i is that of plane first + i. All planes before
  * `scheduled` are built. */

@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from conftest import random_image
+from tpibench import random_image
 
 LOOP = b"\xff\xcf"  # rjmp . : a program that the gate admits, whatever follows
 TINYMUX = [sys.executable, "-m", "tinymux"]

@@ -10,7 +10,8 @@ import pytest
 from tinymux import _simulator
 from tinymux._engine import Wire
 from tinymux.images import ATMEGA32U4, firmware, load
-from tinymux.images.gate import HOST, TINY, check, internet_checksum, ipv4
+from tinymux.images.gate import check
+from tinymux.images.probes import HOST, TINY, internet_checksum, ping, udp
 
 PROGRAMS = ("hello", "echo", "blink", "selftest")
 RC = (-100_000, 0, 100_000)
@@ -30,18 +31,6 @@ def ask(wire: Wire, packet: bytes) -> dict[int, bytes]:
         wire.send(lane, packet)
     wire.run(20_000)
     return dict(wire.receive())
-
-
-def udp(payload: bytes, source: int = 4660, target: int = 7, checksum: bool = True) -> bytes:
-    head = struct.pack("!HHHH", source, target, 8 + len(payload), 0)
-    pseudo = HOST + TINY + struct.pack("!HH", 17, 8 + len(payload))
-    total = internet_checksum(pseudo + head + payload) if checksum else b"\0\0"
-    return ipv4(17, head[:6] + total + payload)
-
-
-def ping(payload: bytes) -> bytes:
-    body = bytes((8, 0, 0, 0, 0, 7, 0, 1)) + payload
-    return ipv4(1, body[:2] + internet_checksum(body) + body[4:])
 
 
 def sums(packet: bytes) -> bool:
@@ -78,7 +67,7 @@ def test_echo_sends_a_datagram_back(payload):
     assert sorted(answers) == [0, 1, 2]
     for packet in answers.values():
         assert packet[12:20] == TINY + HOST
-        assert struct.unpack("!HHH", packet[20:26]) == (7, 4660, 8 + len(payload))
+        assert struct.unpack("!HHH", packet[20:26]) == (7, 49152, 8 + len(payload))
         assert packet[28:] == payload and sums(packet)
 
 

@@ -15,6 +15,7 @@ from tinymux.errors import ImageError
 from tinymux.images.analysis import Analysis, analyse
 from tinymux.images.avrrc import RAM, RAM_END
 from tinymux.images.files import ATMEGA32U4, ATTINY10, Image, load
+from tinymux.images.probes import probes as packets
 from tinymux.images.server import firmware
 
 RAM_BYTES = RAM_END - RAM + 1
@@ -23,7 +24,6 @@ RSTDISBL = 0x01
 # The slowest and the fastest oscillator that a tiny may have, ppm: datasheet 8127H section 16.4.
 RC_ERRORS = (-100_000, 100_000)
 ROUNDS, SLICE = 50, 0.02  # packets, and s of board time for each
-HOST, TINY = bytes((10, 16, 0, 1)), bytes((10, 16, 0, 16))
 # Counters of a lane (ext/engine/counters.h) that a good citizen does not move.
 CITIZEN = {
     "collisions": "talks while it is spoken to",
@@ -132,7 +132,7 @@ def _citizen(image: Image) -> Iterator[Finding]:
     board = Board(pump, [image.data] * len(RC_ERRORS), rc_error=errors, seed=1)
     lanes = range(len(RC_ERRORS))
     wire = Wire(board.transport, board, lanes=lanes, mtu=image.mtu)
-    probes = list(_probes(image.mtu))
+    probes = list(packets(image.mtu))
     wire.run(seconds=0.08)
     for asked in range(ROUNDS):
         for lane in lanes:
@@ -151,35 +151,3 @@ def _citizen(image: Image) -> Iterator[Finding]:
         yield from (Finding(f"{where} {text}", bad=True) for name, text in CITIZEN.items() if counters[name])
         if board.tiny(lane).illegal:
             yield Finding(f"{where} runs into what is no instruction", bad=True)
-
-
-def _probes(mtu: int) -> Iterator[bytes]:
-    """Packets of the kinds that a host sends, and some that no host should."""
-    echo = (
-        bytes((8, 0))
-        + internet_checksum(bytes((8, 0, 0, 0, 0, 1, 0, 1)) + b"tinymux!")
-        + bytes((0, 1, 0, 1))
-        + b"tinymux!"
-    )
-    yield ipv4(1, echo)
-    yield ipv4(17, bytes((0xC0, 0, 0, 7, 0, 12, 0, 0)) + b"echo")
-    syn = bytes((0x9C, 0x40, 0, 80, 0, 0, 3, 0xE8, 0, 0, 0, 0, 0x50, 2, 0xFA, 0xF0, 0, 0, 0, 0))
-    pseudo = HOST + TINY + bytes((0, 6, 0, len(syn)))
-    yield ipv4(6, syn[:16] + internet_checksum(pseudo + syn) + syn[18:])
-    yield ipv4(99, bytes(range(256))[: mtu - 20])
-    yield ipv4(1, echo)[:9] + b"\xdb\xc0" + bytes(20)  # a wrong checksum, and bytes that are escaped
-    yield b"\x60" + bytes(47)  # IPv6
-
-
-def ipv4(protocol: int, payload: bytes) -> bytes:
-    length = (20 + len(payload)).to_bytes(2, "big")
-    head = bytes((0x45, 0)) + length + bytes((0, 0, 0x40, 0, 64, protocol, 0, 0)) + HOST + TINY
-    return head[:10] + internet_checksum(head) + head[12:] + payload
-
-
-def internet_checksum(data: bytes) -> bytes:
-    """RFC 1071."""
-    total = sum(int.from_bytes(data[at : at + 2].ljust(2, b"\0"), "big") for at in range(0, len(data), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return (~total & 0xFFFF).to_bytes(2, "big")
