@@ -5,7 +5,7 @@ must live as long as it is used. Options are those of ext/engine/options.h, by n
 from 0; what has the wrong number, and what a board refuses, raises tinymux.errors.BoardError.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from typing_extensions import Buffer
@@ -134,6 +134,29 @@ class Engine:
         "stuck" (the lane is held low or talks without end), "lane_gone" (the serial port that it is hung up),
         "tun_error". error: an errno, or 0.
         """
+
+class Capture:
+    """Packets of an engine's lanes into a pcapng file, as the tuns see them, from now until `close`; one at a time.
+
+    fd: a file or pipe, which is duplicated. lanes: (board, lane) -> the name of its interface in the file. The engine
+    never waits for the file: what comes too fast for it is dropped and counted.
+    """
+
+    def __init__(self, owner: Engine, fd: int, lanes: Mapping[tuple[int, int], str]) -> None: ...
+    def close(self) -> None:
+        """Write what waits, and the statistics. Raises TinymuxError if the file could not be written. Again is harmless."""
+
+    @property
+    def written(self) -> int:
+        """Packets so far."""
+
+    @property
+    def dropped(self) -> int:
+        """Packets that found no room in the queue, or came after an error."""
+
+    @property
+    def error(self) -> int:
+        """The errno that ended the writing, or 0."""
 
 class Wire:
     """One board without tuns and without a thread: board time passes only in `run`, and the same calls give the same

@@ -65,6 +65,15 @@ cdef extern from "engine/link.h" nogil:
 cdef extern from "engine/tty.h" nogil:
     engine_link *ttys_new(const int *fds, unsigned count, int *error)
 
+cdef extern from "engine/capture.h" nogil:
+    cdef struct capture:
+        pass
+    capture *capture_new(int fd, const char **names, unsigned count, int *error)
+    int capture_free(capture *)
+    uint64_t capture_written(const capture *)
+    uint64_t capture_dropped(const capture *)
+    int capture_error(const capture *)
+
 cdef extern from "engine/engine.h" nogil:
     cdef struct engine:
         pass
@@ -75,6 +84,8 @@ cdef extern from "engine/engine.h" nogil:
     int engine_add_board(engine *, transport *, const engine_options *)
     int engine_add_link(engine *, engine_link *)
     int engine_replace_board(engine *, int board, transport *)
+    int engine_capture(engine *, capture *)
+    int engine_capture_lane(engine *, int board, int lane, int interface)
     int engine_attach(engine *, int board, int lane, int fd)
     int engine_detach(engine *, int board, int lane)
     int engine_reset(engine *, int board, int lane)
@@ -186,6 +197,7 @@ cdef class Ttys(Link):
 @cython.no_gc_clear
 cdef class Engine:
     cdef engine *engine
+    cdef capture *capture
     cdef list owners
 
     def __cinit__(self):
@@ -303,6 +315,75 @@ cdef class Engine:
         while engine_next_event(self.engine, &event):
             result.append(Event(event_names[event.kind].decode(), event.board, event.lane, event.error))
         return result
+
+
+@cython.no_gc_clear
+cdef class Capture:
+    cdef capture *capture
+    cdef Engine owner
+
+    def __init__(self, Engine owner, int fd, lanes):
+        cdef int error
+        names = [name.encode() for name in lanes.values()]
+        cdef const char **pointers = <const char **>calloc(len(names) + 1, sizeof(char *))
+        if pointers is NULL:
+            raise MemoryError
+        for i, name in enumerate(names):
+            pointers[i] = name
+        self.capture = capture_new(fd, pointers, len(names), &error)
+        free(pointers)
+        if self.capture is NULL:
+            check(error, "begin the capture")
+        if owner.capture is not NULL:
+            self.close()
+            raise TinymuxError("this engine captures already")
+        self.owner = owner
+        owner.capture = self.capture
+        self.attach(list(lanes))
+
+    cdef attach(self, lanes):
+        cdef int board, lane
+        cdef int number = 0
+        cdef int result = 0
+        with nogil:
+            engine_capture(self.owner.engine, self.capture)
+        for board, lane in lanes:
+            with nogil:
+                result = engine_capture_lane(self.owner.engine, board, lane, number)
+            number += 1
+            if result < 0:
+                self.close()
+                check(result, f"capture lane {lane} of board {board}", BoardError)
+
+    def __dealloc__(self):
+        self.end()
+
+    cdef int end(self) noexcept:
+        cdef int result = 0
+        if self.capture is NULL:
+            return 0
+        with nogil:
+            if self.owner is not None:
+                engine_capture(self.owner.engine, NULL)
+                self.owner.capture = NULL
+            result = capture_free(self.capture)
+        self.capture = NULL
+        return result
+
+    def close(self):
+        check(self.end(), "write the capture")
+
+    @property
+    def written(self):
+        return 0 if self.capture is NULL else capture_written(self.capture)
+
+    @property
+    def dropped(self):
+        return 0 if self.capture is NULL else capture_dropped(self.capture)
+
+    @property
+    def error(self):
+        return 0 if self.capture is NULL else -capture_error(self.capture)
 
 
 cdef void packet_came(void *context, unsigned lane, const uint8_t *packet, unsigned length) noexcept with gil:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tinymux._tables import PROTOCOL
@@ -18,7 +19,7 @@ from tinymux.network import Plan, interface_names
 from tinymux.watch import Watch
 
 if TYPE_CHECKING:
-    from tinymux._engine import Engine
+    from tinymux._engine import Capture, Engine
     from tinymux.boards import Board, OpenBoard
     from tinymux.tuns import Keeper
 
@@ -163,6 +164,25 @@ class Bridge:
         """Raise if a board is gone or refuses what the Bridge needs of it."""
         if self._watch and self._watch.failure:
             raise self._watch.failure
+
+    @contextmanager
+    def capture(self, path: Path, nodes: Iterable[Node] = ()) -> Iterator[Capture]:
+        """Write packets of these nodes, or of all, into a pcapng file while the context lasts; one file at a time.
+
+        The nodes are not slowed: what comes faster than the file takes it is dropped and counted.
+        """
+        from tinymux._engine import Capture
+
+        lanes = {(node.board, node.lane): node.interface for node in nodes or self.nodes}
+        try:
+            with path.open("wb", buffering=0) as file:
+                capture = Capture(self._running_engine(), file.fileno(), lanes)
+        except OSError as error:
+            raise TinymuxError(f"{path}: cannot be written: {error.strerror}") from error
+        try:
+            yield capture
+        finally:
+            capture.close()
 
     def _counters(self, node: Node) -> Counters:
         engine = self._engine

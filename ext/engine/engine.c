@@ -6,10 +6,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-enum { EVENTS = 256 };
 
 struct engine_board;
 
@@ -18,6 +14,7 @@ struct port {
     struct loop_source source;
     struct engine_board *board;
     uint8_t lane;
+    int interface; /* its number in the capture; -1: none */
     struct tun tun;
 };
 
@@ -35,58 +32,15 @@ struct engine {
     struct loop loop;
     struct engine_board *boards[ENGINE_BOARDS];
     int count;
-    int events_fd;
-    pthread_mutex_t events_lock; /* for what follows */
-    struct engine_event events[EVENTS];
-    unsigned first_event, event_count;
-    uint64_t events_lost;
+    struct capture *capture; /* NULL: none */
+    struct events events;
 };
 
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-/* --- events ------------------------------------------------------------------------------------------------------- */
-
 static void tell(struct engine_board *board, enum engine_event_kind kind, int lane, int error)
 {
-    struct engine *engine = board->engine;
-    const uint64_t one = 1;
-    pthread_mutex_lock(&engine->events_lock);
-    if (engine->event_count == EVENTS) {
-        engine->events_lost++;
-    } else {
-        unsigned slot = (engine->first_event + engine->event_count++) % EVENTS;
-        engine->events[slot] = (struct engine_event){ kind, board->number, lane, error };
-        if (write(engine->events_fd, &one, sizeof one) < 0)
-            engine->events_lost++; /* cannot be: 256 do not fill an eventfd */
-    }
-    pthread_mutex_unlock(&engine->events_lock);
-}
-
-int engine_events_fd(struct engine *engine)
-{
-    return engine->events_fd;
-}
-
-bool engine_next_event(struct engine *engine, struct engine_event *event)
-{
-    uint64_t count;
-    pthread_mutex_lock(&engine->events_lock);
-    bool some = engine->event_count;
-    if (some) {
-        *event = engine->events[engine->first_event];
-        engine->first_event = (engine->first_event + 1) % EVENTS;
-        some = --engine->event_count || read(engine->events_fd, &count, sizeof count) > 0;
-    }
-    pthread_mutex_unlock(&engine->events_lock);
-    return some;
-}
-
-uint64_t engine_events_lost(struct engine *engine)
-{
-    pthread_mutex_lock(&engine->events_lock);
-    uint64_t lost = engine->events_lost;
-    pthread_mutex_unlock(&engine->events_lock);
-    return lost;
+    events_put(&board->engine->events, (struct engine_event){ kind, board->number, lane, error });
 }
 
 /* --- between the link and the tuns ------------------------------------------------------------------------------- */
@@ -94,10 +48,13 @@ uint64_t engine_events_lost(struct engine *engine)
 static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
 {
     struct engine_board *board = context;
+    struct port *port = &board->ports[lane];
     bool news = false;
-    int length = board->ports[lane].tun.fd < 0 ? -EAGAIN : tun_read(&board->ports[lane].tun, packet, size, &news);
+    int length = port->tun.fd < 0 ? -EAGAIN : tun_read(&port->tun, packet, size, &news);
     if (news)
         tell(board, EVENT_tun_error, (int)lane, -length);
+    if (length > 0 && port->interface >= 0)
+        capture_packet(board->engine->capture, (unsigned)port->interface, true, packet, (unsigned)length);
     return length;
 }
 
@@ -105,8 +62,11 @@ static void give(void *context, unsigned lane, const uint8_t *packet, unsigned l
 {
     struct engine_board *board = context;
     struct lane_counters *counters = board->link->lanes[lane];
+    struct port *port = &board->ports[lane];
     bool news = false;
-    int result = board->ports[lane].tun.fd < 0 ? -ENOTCONN : tun_write(&board->ports[lane].tun, packet, length, &news);
+    if (port->interface >= 0)
+        capture_packet(board->engine->capture, (unsigned)port->interface, false, packet, length);
+    int result = port->tun.fd < 0 ? -ENOTCONN : tun_write(&port->tun, packet, length, &news);
     if (result == -EAGAIN)
         COUNT(counters->drop_tun_full);
     else if (result < 0)
@@ -173,6 +133,7 @@ struct call {
     int board, lane, fd;
     struct transport *transport;
     struct link *link;
+    struct capture *capture;
     const uint8_t *setup;
     uint8_t *data;
     unsigned length;
@@ -205,7 +166,7 @@ static int do_add_link(void *context)
     board->task = (struct loop_task){ .run = run_board, .deadline = board_deadline };
     board->wire = (struct loop_source){ .fd = link->fd, .ready = wire_ready };
     for (uint8_t lane = 0; lane < LANES; lane++)
-        board->ports[lane] = (struct port){ { -1, port_ready }, board, lane, { .fd = -1 } };
+        board->ports[lane] = (struct port){ { -1, port_ready }, board, lane, -1, { .fd = -1 } };
     int result = board->wire.fd < 0 ? 0 : loop_add(&engine->loop, &board->wire, EPOLLIN);
     if (result < 0) {
         free(board);
@@ -317,6 +278,27 @@ static int do_on_link(void *context)
     return call->fn(board->link->board, call->context);
 }
 
+static int do_capture(void *context)
+{
+    struct call *call = context;
+    struct engine *engine = call->engine;
+    engine->capture = call->capture;
+    for (int i = 0; i < engine->count && !call->capture; i++)
+        for (unsigned lane = 0; lane < LANES; lane++)
+            engine->boards[i]->ports[lane].interface = -1;
+    return 0;
+}
+
+static int do_capture_lane(void *context)
+{
+    struct call *call = context;
+    struct port *port = port_of(call->engine, call->board, call->lane);
+    if (!port || !call->engine->capture)
+        return -EINVAL;
+    port->interface = call->fd;
+    return 0;
+}
+
 static int do_close(void *context)
 {
     struct call *call = context;
@@ -380,6 +362,18 @@ int engine_on_link(struct engine *engine, int board, engine_link_fn *fn, void *c
     return loop_call(&engine->loop, do_on_link, &call);
 }
 
+int engine_capture(struct engine *engine, struct capture *capture)
+{
+    struct call call = { .engine = engine, .capture = capture };
+    return loop_call(&engine->loop, do_capture, &call);
+}
+
+int engine_capture_lane(struct engine *engine, int board, int lane, int interface)
+{
+    struct call call = { .engine = engine, .board = board, .lane = lane, .fd = interface };
+    return loop_call(&engine->loop, do_capture_lane, &call);
+}
+
 /* --- the engine as a whole ---------------------------------------------------------------------------------------- */
 
 struct engine *engine_new(int *error)
@@ -388,16 +382,13 @@ struct engine *engine_new(int *error)
     *error = -ENOMEM;
     if (!engine)
         return NULL;
-    engine->events_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    *error = engine->events_fd < 0 ? -errno : loop_init(&engine->loop);
-    if (*error < 0) {
-        if (engine->events_fd >= 0)
-            close(engine->events_fd);
-        free(engine);
-        return NULL;
-    }
-    pthread_mutex_init(&engine->events_lock, NULL);
-    return engine;
+    *error = events_init(&engine->events);
+    if (*error == 0 && (*error = loop_init(&engine->loop)) < 0)
+        events_free(&engine->events);
+    if (*error == 0)
+        return engine;
+    free(engine);
+    return NULL;
 }
 
 void engine_free(struct engine *engine)
@@ -410,8 +401,7 @@ void engine_free(struct engine *engine)
         free(engine->boards[i]);
     }
     loop_free(&engine->loop);
-    pthread_mutex_destroy(&engine->events_lock);
-    close(engine->events_fd);
+    events_free(&engine->events);
     free(engine);
 }
 
@@ -437,4 +427,19 @@ const struct board_counters *engine_board_counters(struct engine *engine, int bo
 {
     bool there = board >= 0 && board < __atomic_load_n(&engine->count, __ATOMIC_ACQUIRE);
     return there ? engine->boards[board]->link->counters : NULL;
+}
+
+int engine_events_fd(struct engine *engine)
+{
+    return engine->events.fd;
+}
+
+bool engine_next_event(struct engine *engine, struct engine_event *event)
+{
+    return events_take(&engine->events, event);
+}
+
+uint64_t engine_events_lost(struct engine *engine)
+{
+    return events_lost(&engine->events);
 }

@@ -1,26 +1,11 @@
 /* The engine: many boards, their lanes on tuns, one thread. Safe to call from any thread but its own. */
 #ifndef TINYMUX_ENGINE_H
 #define TINYMUX_ENGINE_H
+#include "capture.h"
+#include "events.h"
 #include "link.h"
 
 enum { ENGINE_BOARDS = 128 };
-
-/* What happened, for whoever decides about it; told once, until it is well again. X(name) */
-#define ENGINE_EVENTS(X)                                                                     \
-    X(board_gone) /* `error` from its transport; its lanes are dead */                       \
-    X(suspect)    /* the lane left option `suspect` packets in a row unanswered */            \
-    X(stuck)      /* the lane is held low, or talks without an END */                         \
-    X(lane_gone)  /* `error` from the serial port that the lane is; the others go on */       \
-    X(tun_error)  /* `error` from reading or writing the lane's tun; packets are dropped */
-
-#define EVENT_NAME(name) EVENT_##name,
-enum engine_event_kind { ENGINE_EVENTS(EVENT_NAME) };
-#undef EVENT_NAME
-
-struct engine_event {
-    enum engine_event_kind kind;
-    int board, lane, error; /* lane -1: the board as a whole; error: an errno, or 0 */
-};
 
 struct engine; /* opaque */
 
@@ -53,6 +38,11 @@ int engine_control(struct engine *, int board, const uint8_t setup[8], uint8_t *
 /* Call fn with the board's link, on the engine's thread (programming_do, for example). Its result, or -EINVAL. */
 typedef int engine_link_fn(struct board_link *, void *context);
 int engine_on_link(struct engine *, int board, engine_link_fn *, void *context);
+
+/* Hand packets to this capture, which stays the caller's; NULL: to none, and it may be freed. */
+int engine_capture(struct engine *, struct capture *);
+/* ... those of this lane, as the capture's interface of that number. -EINVAL: no such lane, or no capture. */
+int engine_capture_lane(struct engine *, int board, int lane, int interface);
 
 /* -EALREADY: it runs. */
 int engine_start(struct engine *);

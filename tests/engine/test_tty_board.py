@@ -69,11 +69,15 @@ def test_what_is_no_port_is_refused(tmp_path):
         tinymux.TtyBoard(["/dev/null"]).open()
 
 
-def test_ping_through_a_bridge():
+def test_ping_through_a_bridge_that_captures(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [*INSIDE, sys.executable, __file__]
+    path = tmp_path / "pings.pcapng"
+    command = [*INSIDE, sys.executable, __file__, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
+    command = ["tshark", "-n", "-r", str(path), "-Y", "icmp.resp_to", "-T", "fields", "-e", "frame.interface_name"]
+    answered = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    assert sorted(answered) == ["tmx0"] * 5 + ["tmx1"] * 5 + ["tmx2"] * 5
 
 
 def answer_pings(fd: int) -> None:
@@ -94,7 +98,9 @@ def main() -> None:
         tty.setraw(slave)
         names.append(os.ttyname(slave))
         threading.Thread(target=answer_pings, args=(master,), daemon=True).start()
-    with tinymux.Bridge(find("tty:" + ",".join(names))) as bridge:
+    path = Path(sys.argv[1])
+    bridge = tinymux.Bridge(find("tty:" + ",".join(names)))
+    with bridge, bridge.capture(path):
         assert [node.interface for node in bridge.nodes] == ["tmx0", "tmx1", "tmx2"]
         for node in bridge.nodes:
             ping = ["ping", "-q", "-i", "0.01", "-c", "5", "-w", "5", str(node.address)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ import click
 from tinymux.cli.options import LISTEN, bridge_options, make_bridge
 from tinymux.cli.session import Session
 from tinymux.cli.view import FORMATS, view
+from tinymux.errors import BoardError
 
 
 @click.command()
@@ -33,7 +36,19 @@ from tinymux.cli.view import FORMATS, view
     show_default=True,
     help="auto: a table on a terminal, plain lines elsewhere; json: one object per line.",
 )
-def up(listen: str, no_web: bool, duration: float | None, interval: float, output: str, **bridge: Any) -> None:
+@click.option("--capture", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a pcapng file.")
+@click.option("--capture-node", type=int, multiple=True, metavar="N", help="Of this node only. Repeatable.")
+def up(
+    *,
+    listen: str,
+    no_web: bool,
+    duration: float | None,
+    interval: float,
+    output: str,
+    capture: Path | None,
+    capture_node: tuple[int, ...],
+    **bridge: Any,
+) -> None:
     """Bring a board up: an interface for each tiny, and nginx in front of them all.
 
     Needs root, CAP_NET_ADMIN, or a user and network namespace of its own. Ctrl-C and SIGTERM end it
@@ -44,9 +59,18 @@ def up(listen: str, no_web: bool, duration: float | None, interval: float, outpu
       tinymux up --image hello.elf --no-web    your own program; ping and curl it at 10.16.0.16
       tinymux up --netns tinies                interfaces apart from the host's own; nginx stays reachable
       tinymux up -o json --duration 10         counters as JSON lines, for scripts
+      tinymux up --capture all.pcapng          every packet of every node, for Wireshark
+      tinymux up --board tty:/dev/ttyUSB0,/dev/ttyUSB1 --no-web   whatever speaks SLIP there
       unshare -Urn tinymux up                  without root, to be used from inside
     """
-    with Session(make_bridge(**bridge), None if no_web else listen) as session, view(output, session) as shown:
+    made = make_bridge(**bridge)
+    if wrong := [number for number in capture_node if not 0 <= number < len(made.nodes)]:
+        raise BoardError(f"--capture-node {wrong[0]}: nodes are 0 to {len(made.nodes) - 1}")
+    with ExitStack() as stack:
+        session = stack.enter_context(Session(made, None if no_web else listen))
+        if capture:
+            stack.enter_context(made.capture(capture, [made.nodes[number] for number in capture_node]))
+        shown = stack.enter_context(view(output, session))
         run(session, shown.update, interval, duration)
 
 
