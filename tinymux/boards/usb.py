@@ -99,6 +99,7 @@ def explain(error: OSError) -> str:
         errno.EPROTO: "runs another firmware: it knows no request for the version; 'tinymux board update' replaces it",
         errno.ENOTSUP: "is none of ours: its descriptors lack the two bulk endpoints",
         errno.ETIMEDOUT: "does not answer: unplug it and plug it in again",
+        errno.EIO: "does not answer as a board does: unplug it and plug it in again, with another cable if that helps",
         errno.ENODEV: "is not there any more: plug it in again",
         errno.ENOENT: "is not there any more: plug it in again",
     }
