@@ -83,7 +83,7 @@ def test_compression_is_the_best_of_many_and_can_be_undone():
 def test_a_post_that_fits_is_one_page():
     post = Post("A <b>", date(2026, 1, 1), "a", "Text & more.")
     page = made([post])["/a"]
-    assert page.text == b"<!doctype html><title>A &lt;b&gt;</title><p>Text &amp; more."
+    assert page.text == b"<!doctype html><title>A &lt;b&gt;</title><h1>A &lt;b&gt;</h1><p>Text &amp; more."
     assert page.characters == len(post.text)
 
 
@@ -97,7 +97,7 @@ def test_a_post_too_long_becomes_linked_pages_that_fit_and_lose_nothing(size):
     while path:
         shown = Text(pages[path])
         seen.append(path)
-        title = len(post.title.split())
+        title = 2 * len(post.title.split())
         words += [word for word in shown.words[title:] if word not in ("more", "back")]
         forward = [link for link in shown.links if link not in seen]
         assert len(shown.links) - len(forward) == (len(seen) > 1)
@@ -116,7 +116,7 @@ def test_text_that_cannot_be_cut_is_refused_with_file_line_and_bytes_over(blog, 
 def test_the_index_lists_titles_and_dates_newest_first():
     index = made(read_posts(POSTS), 1000, title="Ten")["/"].text.decode()
     assert index.startswith(
-        "<!doctype html><title>Ten</title><ul><li>2026-05-17 <a href=/letters-to-the-sea>Letters to"
+        "<!doctype html><title>Ten</title><h1>Ten</h1><ul><li>2026-05-17 <a href=/letters-to-the-sea>Letters to"
     )
     assert index.endswith("<li>2026-01-04 <a href=/the-sound-of-fog>The sound of fog</a></ul>")
 

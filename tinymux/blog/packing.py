@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from tinymux.blog.pages import NOT_FOUND, Page
@@ -44,7 +44,7 @@ class Bundle:
         """What is flashed."""
         return images.blog_image(self._encoded(), f"blog {self.paths[0]}")
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Tells images apart."""
         return sha256(self.image().data).hexdigest()

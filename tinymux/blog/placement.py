@@ -93,10 +93,11 @@ def _spread(candidates: Sequence[int], boards: Mapping[int, int], count: int, ha
 
 @dataclass(frozen=True)
 class Serving:
-    """Who answers a path: what to ask for, and the nodes."""
+    """Who answers a path: what to ask for, the nodes, and the digest of the image that they all have."""
 
     ask: str
     nodes: tuple[int, ...]
+    digest: str
 
 
 def waves(placement: Placement) -> list[tuple[int, ...]]:
@@ -136,13 +137,13 @@ def serving(placement: Placement, done: set[int], away: set[int]) -> dict[str, S
     for node, bundle in sorted(placement.bundles.items()):
         if node not in away and (node in done or node not in changed):
             for path, ask in bundle.asks().items():
-                new[path] = Serving(ask, (*(new[path].nodes if path in new else ()), node))
+                new[path] = Serving(ask, (*(new[path].nodes if path in new else ()), node), bundle.digest)
     for node, has in sorted(placement.held.items()):
         if node not in away and node not in done:
             for path, ask in has.asks.items():
                 old.setdefault(path, {}).setdefault((has.digest, ask), []).append(node)
     for path, versions in old.items():
         if path not in new:
-            (_, ask), nodes = max(versions.items(), key=lambda version: len(version[1]))
-            new[path] = Serving(ask, tuple(nodes))
+            (digest, ask), nodes = max(versions.items(), key=lambda version: len(version[1]))
+            new[path] = Serving(ask, tuple(nodes), digest)
     return new

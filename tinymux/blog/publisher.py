@@ -60,9 +60,8 @@ class Plan:
         for page in self.blog.pages:
             if page.path in now:
                 way = now[page.path]
-                version = self.placement.bundles[way.nodes[0]].digest if way.nodes[0] in self.placement.bundles else ""
                 tinies = tuple(addresses[node] for node in way.nodes)
-                made[page.path] = Route(page.path, way.ask, tinies, page.kind, version, page.after is not None)
+                made[page.path] = Route(page.path, way.ask, tinies, page.kind, way.digest, page.after is not None)
         missing = made.pop(NOT_FOUND, None)
         return Routes(
             tuple(made.values()),
@@ -118,7 +117,7 @@ class Publisher:
         failed: list[int] = []
         for wave in plan.waves:
             self._route(bridge, nginx, plan, done, set(wave))
-            failed = self._flash(bridge, plan, wave)
+            failed = self._flash(bridge, plan, wave, always=True)  # known to differ: no need to look first
             done.update(set(wave) - set(failed))
             for node in wave:
                 self.held.pop(node, None)
@@ -151,7 +150,7 @@ class Publisher:
         write_record(self.folder, self.held)
         return self.routes
 
-    def _flash(self, bridge: Bridge, plan: Plan, nodes: Iterable[int]) -> list[int]:
+    def _flash(self, bridge: Bridge, plan: Plan, nodes: Iterable[int], always: bool = False) -> list[int]:
         """Flash these nodes, all boards at the same time; those that failed."""
         images: dict[int, dict[int, int]] = {}
         for node in nodes:
@@ -161,7 +160,7 @@ class Publisher:
 
         def one(board: int) -> list[Outcome]:
             lanes = {lane: plan.placement.bundles[node].image() for lane, node in images[board].items()}
-            return Programmer.on(bridge, board).flash(lanes)
+            return Programmer.on(bridge, board).flash(lanes, always=always)
 
         failed = []
         with ThreadPoolExecutor(max_workers=len(images)) as pool:

@@ -14,7 +14,7 @@ from tinymux.errors import BlogError
 
 FILE = "blog.toml"
 # string.Template: $title and $date of the post, $body its HTML, $links to the parts before and after, or nothing.
-TEMPLATE = "<!doctype html><title>$title</title>$body$links"
+TEMPLATE = "<!doctype html><title>$title</title><h1>$title</h1>$body$links"
 
 
 @dataclass(frozen=True)

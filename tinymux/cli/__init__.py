@@ -7,6 +7,7 @@ from importlib import metadata
 
 import click
 
+from tinymux.cli.blog import blog
 from tinymux.cli.board import board
 from tinymux.cli.boards import boards
 from tinymux.cli.chips import erase, identify, read
@@ -15,6 +16,8 @@ from tinymux.cli.doctor import doctor
 from tinymux.cli.flash import flash, verify
 from tinymux.cli.image import image
 from tinymux.cli.install import install, uninstall
+from tinymux.cli.new import new
+from tinymux.cli.sim import sim
 from tinymux.cli.up import up
 from tinymux.errors import TinymuxError
 
@@ -39,7 +42,10 @@ def commands() -> None:
     """
 
 
-for command in (up, demo, boards, board, doctor, install, uninstall, flash, verify, identify, read, erase, image):
+BRING_UP = (up, demo, blog)
+BOARDS = (boards, board, doctor, install, uninstall)
+PROGRAMS = (flash, verify, identify, read, erase, image, new, sim)
+for command in (*BRING_UP, *BOARDS, *PROGRAMS):
     commands.add_command(command)
 
 

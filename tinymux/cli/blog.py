@@ -12,12 +12,7 @@ from typing import Any
 import click
 
 from tinymux.blog import control
-from tinymux.blog.packing import room
-from tinymux.blog.pages import Blog
-from tinymux.blog.plain import Plain
 from tinymux.blog.posts import slug_of
-from tinymux.blog.publisher import PLAIN_SOCKET, Plan, Publisher, status_lines
-from tinymux.blog.record import read_record
 from tinymux.cli.options import LISTEN, board_options, make_bridge
 from tinymux.cli.session import Session, Signals
 from tinymux.errors import BlogError
@@ -73,6 +68,9 @@ def check(folder: Path) -> None:
     \b
       tinymux blog check my-blog
     """
+    from tinymux.blog.packing import room
+    from tinymux.blog.pages import Blog
+
     made = Blog.read(folder, room)
     click.echo(f"{'page':40} {'text':>6} {'brotli':>6} {'left':>6}")
     for page in made.pages:
@@ -95,6 +93,8 @@ def preview(folder: Path, port: int) -> None:
     """
     from threading import Thread
 
+    from tinymux.blog.packing import room
+    from tinymux.blog.pages import Blog
     from tinymux.blog.preview import Preview
 
     with Signals() as signals:
@@ -124,6 +124,12 @@ def publish(folder: Path, plan_only: bool, listen: str, **bridge: Any) -> None:
       tinymux blog publish my-blog --board b0          a board on USB
       tinymux blog publish my-blog --plan              only what would be done
     """
+    from tinymux.blog.packing import room
+    from tinymux.blog.pages import Blog
+    from tinymux.blog.plain import Plain
+    from tinymux.blog.publisher import PLAIN_SOCKET, Plan, Publisher
+    from tinymux.blog.record import read_record
+
     bridge_made = make_bridge(image=None, **bridge)
     if plan_only:
         boards = {node.index: node.board for node in bridge_made.nodes}
@@ -163,6 +169,9 @@ def status(folder: Path) -> None:
     \b
       tinymux blog status my-blog
     """
+    from tinymux.blog.publisher import status_lines
+    from tinymux.blog.record import read_record
+
     if control.ask(folder, "status", click.echo):
         return
     held = read_record(folder)
