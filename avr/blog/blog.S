@@ -1,28 +1,61 @@
-; A blog in an ATtiny10: several pages by their paths, GET and HEAD. The layers below are those of the server.
+; A blog in an ATtiny10: several pages by their paths, GET and HEAD. With MICROBLOG also an entry that is posted, and a
+; count of visits, which live in RAM. The layers below are those of the server, without ICMP.
+;
+; registers, beside those of tiny.inc
+;   key  r25  the character behind the first "/" (p1 and e are no longer needed then)
+;   fl   r23  with HEAD and POSTED, to the end: nothing here loads proto after it
+;
+; RAM (LEAN: see tiny.inc)
+;   0x40  TEXT   16  the entry, padded with spaces
+;   0x50  COUNT  2   of visits, decimal digits
+;   0x52  PEER   4   the host's address; before, the IP header's bytes, 8 at a time
+;   0x56  SEQ    2   low half
+;   0x58  ACK    4
+;   0x5C  SPARE  1   and 0x5D KEY 1, while a packet comes; stack while one goes
+;   0x5E  stack  2   while the last sum of a live page goes it reaches down to 0x5A
+
+#define LEAN
+#define ME      0x23
+#define PEER_PORT 0x27
+#define TEXT    0x40
+#define TEXT_END 0x50
+#define COUNT   0x50
+#define PEER    0x52
+#define MSG     0x52
+#define SEQ     0x56
+#define SEQ_LOW SEQ
+#define ACK     0x58
+#define SPARE   0x5C
+#define KEY     0x5D
 
 #include "tiny.inc"
 #define PORT 80
 #define TCP_PAYLOAD
 
-; What the request says; the program's part of RAM (tiny.inc).
-#define METHOD  0x56            /* first letter ... */
-#define IS_HEAD 3               /* ... and its bit that tells "H" from "G" */
-#define KEY     0x57            /* the character behind the first "/" */
+#define key     r25
+#define HEAD    6               /* bits of fl that TCP leaves to us: the method */
+#define POSTED  7
 
 .macro protocols
         cpi proto,TCP           ; 1
-        brne drop               ; 1/2
-        rjmp tcp                ; 2
+        breq tcp                ; 1/2
 .endm
 
 .macro tcp_page
-        lds b,METHOD
-        bst b,IS_HEAD
+        lds key,KEY
+        bst fl,HEAD
         rcall record
         clr XH
 .endm
 
         tiny_start
+#ifdef MICROBLOG
+        ldi XL,TEXT
+        rcall fill
+        ldi b,'0'
+        sts COUNT,b
+        sts COUNT+1,b
+#endif
 #include "lane.inc"
 #include "ip.inc"
 #include "tcp.inc"

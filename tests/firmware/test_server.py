@@ -303,12 +303,12 @@ def test_mutated_packets_are_answered_only_when_they_are_right(tiny: Tiny, chang
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.sampled_from([END, ESC, b"\xdc", b"\xdd", b"\x45\x00", echo(), segment(SYN, 5)[:39], b"\0"]) | st.binary()
+        st.sampled_from([END, ESC, b"\xdc", b"\xdd", b"\x45\x00", echo()[:30], segment(SYN, 5)[:30], b"\0"])
+        | st.binary()
     )
 )
 def test_it_serves_on_after_any_bytes(tiny: Tiny, parts: list[bytes]) -> None:
-    for packet in tiny.raw(b"".join(parts) or END).packets:
-        assert IP(packet).proto == 1, "the one good packet among them"
+    assert not tiny.raw(b"".join(parts) or END).packets
     tiny.raw(END)
     serves(tiny)
 

@@ -14,14 +14,19 @@ from dataclasses import dataclass
 
 from tinymux.errors import ImageError
 from tinymux.images.files import ATTINY10, Image
-from tinymux.images.program import HEADERS, add, firmware, ones_sum, program, stored
+from tinymux.images.program import END, HEADERS, add, firmware, ones_sum, patch, program, stored
 
-# What a live page shows of the tiny's RAM, in this order: the microblog entry, padded with spaces, then a space and the
-# count of visits as decimal digits.
+# What a live page shows of the tiny's RAM, in this order: the microblog entry, padded with spaces, and the last two
+# digits of the count of visits.
 TEXT_BYTES = 16
-COUNT_BYTES = 4
+COUNT_BYTES = 2
 LIVE_BYTES = TEXT_BYTES + COUNT_BYTES
+BALANCE_BYTES = 2  # sent behind them, so that the page's sum is the same whatever they are; nobody sees them
+RECORD = 7  # bytes before the body
 KEYS = string.ascii_letters + string.digits + "-_.~"
+# Section 9.2 of RFC 7932, from bit 0: ISLAST 0, MNIBBLES 0 (1, 1), reserved 0, MSKIPBYTES 1 (1, 0), MSKIPLEN - 1.
+SKIP = (0b01_0_11_0 | BALANCE_BYTES - 1 << 6).to_bytes(2, "little")
+HIDE = b"<style >"  # of even length, as SKIP is
 FLASH = 0x4000  # where the tiny's LD sees its flash
 
 
@@ -31,8 +36,8 @@ class Page:
 
     `path` is "/" or "/" and one character of A-Z, a-z, 0-9, "-", "_", "." or "~"; the page for all others has none.
     `body` is already encoded as `content_encoding` says ("br", "gzip", or "" for plain). A page with a `tail` is live:
-    LIVE_BYTES bytes of RAM go between body and tail; see `live_brotli`. A `content_type` of "" is left out, to save
-    flash: nginx can set it.
+    LIVE_BYTES bytes of RAM go between body and tail, which `live_brotli` or `live_plain` makes; one page of a tiny can
+    be. A `content_type` of "" is left out, to save flash: nginx can set it.
     """
 
     path: str
@@ -47,7 +52,7 @@ NOT_FOUND = Page("", b"Not here.", "", status=404)
 
 
 def blog_image(pages: Sequence[Page], name: str = "blog") -> Image:
-    """The blog with these pages; a short page of status 404 is added where none is for all other paths.
+    """The blog with these pages; a short page of status 404 is added where none is given.
 
     Where no page is live, the program is built without the microblog and is smaller. Raises ImageError where two pages
     have one path, a path is not possible, or, with the bytes over, where the pages do not fit.
@@ -72,37 +77,86 @@ def blog_code_bytes(live: bool = True) -> int:
 def live_brotli(before: bytes, after: bytes) -> tuple[bytes, bytes]:
     """Body and tail of a live page: one valid brotli stream (RFC 7932) of before + LIVE_BYTES bytes of RAM + after.
 
-    The RAM's bytes are an uncompressed meta-block of that stream.
+    The RAM's bytes are an uncompressed meta-block of that stream; behind them the balance is skipped as metadata.
     """
-    raise NotImplementedError
+    import brotli
+
+    stream = brotli.Compressor(mode=brotli.MODE_TEXT, quality=11, lgwin=16)
+    body = stream.process(before) + stream.flush()
+    # The encoder sees bytes that occur nowhere else in the RAM's place: what follows refers to nothing in them, but
+    # counts its distances across them.
+    stream.process(bytes(range(0xE0, 0xE0 + LIVE_BYTES)))
+    stream.flush()
+    rest = stream.process(after) + stream.finish()
+    # Section 9.2, from bit 0: ISLAST 0, MNIBBLES 4 (0, 0), MLEN - 1 (16 bits), ISUNCOMPRESSED 1.
+    return body + (LIVE_BYTES - 1 << 3 | 1 << 19).to_bytes(3, "little"), SKIP + rest
+
+
+def live_plain(before: bytes, after: bytes) -> tuple[bytes, bytes]:
+    """The same for a page of HTML that is not encoded: the balance hides in an empty element that styles nothing."""
+    return before, HIDE + b"</style>" + after
 
 
 def _program(live: bool) -> tuple[bytes, dict[str, int]]:
-    return program(firmware("blog.elf"), "pages")
+    return program(firmware("microblog.elf" if live else "blog.elf"), "pages")
 
 
 def _laid_out(pages: Sequence[Page], name: str) -> bytes:
     """Program and records (avr/blog/pages.inc): one for each page, that without a path last, then each header's."""
-    code, labels = _program(any(page.tail is not None for page in pages))
     missing = [page for page in pages if not page.path] or [NOT_FOUND]
     ordered = [*(page for page in pages if page.path), *missing]
     keys = [_key(page, name) for page in ordered]
     if len(set(keys)) < len(keys):
         raise ImageError(f"{name}: two pages have one path")
-    headers = dict.fromkeys(_header(page) for page in ordered)
-    bodies = [stored(page.body) for page in ordered]
-    at = len(code) + sum(7 + len(body) for body in bodies)
-    places, records = {}, b""
-    for header in headers:
-        places[header] = at
-        record = _numbers(header, labels) + stored(header)
-        records += record
-        at += len(record)
-    for key, page, body in reversed(list(zip(keys, ordered, bodies, strict=True))):
-        header = _header(page)
-        where = (FLASH + places[header]).to_bytes(2, "little")
-        records = key + where + _numbers(header + page.body, labels) + body + records
-    return code + records
+    live = [page for page in ordered if page.tail is not None]
+    if len(live) > 1 or any(not page.path or page.content_encoding not in ("br", "") for page in live):
+        raise ImageError(f"{name}: one page of a tiny can be live, in brotli or plain, and not that without a path")
+    code, labels = _program(bool(live))
+    # The fields of a record may not hold END, and the balance stands at an even place: spaces in the header see to it.
+    for spaces in range(64):
+        records = _records(ordered, keys, len(code), labels, spaces)
+        if records is not None:
+            break
+    else:
+        raise ImageError(f"{name}: these pages cannot be told apart; a change of any byte will help")
+    image = bytearray(code + records)
+    if live:
+        page = live[0]
+        tail = page.tail or b""
+        cut = len(HIDE if page.content_encoding == "" else SKIP)
+        first, rest = stored(tail[:cut]), stored(tail[cut:])
+        at = FLASH + len(image)
+        patch(image, labels["live_key"], _key(page, name)[0])
+        patch(image, labels["live_tail_low"], at & 0xFF)
+        patch(image, labels["live_tail_high"], at >> 8)
+        patch(image, labels["live_rest_high"], at + len(first) >> 8)
+        image += first + rest
+    return bytes(image)
+
+
+def _records(pages: Sequence[Page], keys: list[bytes], at: int, labels: dict[str, int], spaces: int) -> bytes | None:
+    """All records, `at` bytes from the start of flash; None where so many spaces in the headers do not do."""
+    headers = [_header(page, spaces) for page in pages]
+    bodies = [stored(page.body) for page in pages]
+    at += sum(RECORD + len(body) for body in bodies)
+    places, tails = {}, b""
+    for header in dict.fromkeys(headers):
+        places[header] = (FLASH + at + len(tails)).to_bytes(2, "little")
+        tails += _numbers(header, labels) + stored(header)
+    records = b""
+    for key, page, header, body in zip(keys, pages, headers, bodies, strict=True):
+        response = header + page.body
+        if page.tail is not None:
+            if (len(response) + LIVE_BYTES) % 2:
+                return None
+            # RAM's bytes and their balance come to 0xFFFF, which changes no sum.
+            cut = len(HIDE if page.content_encoding == "" else SKIP)
+            response += bytes(LIVE_BYTES) + page.tail[:cut] + bytes(BALANCE_BYTES) + page.tail[cut:]
+        fields = places[header] + _numbers(response, labels)
+        if END in fields:
+            return None
+        records += key + fields + body
+    return records + tails
 
 
 def _key(page: Page, name: str) -> bytes:
@@ -116,8 +170,8 @@ def _key(page: Page, name: str) -> bytes:
     return page.path[1].encode()
 
 
-def _header(page: Page) -> bytes:
-    lines = [f"HTTP/1.0 {page.status} {'OK' if page.status == 200 else ''}"]
+def _header(page: Page, spaces: int) -> bytes:
+    lines = [f"HTTP/1.0 {page.status} {'OK' if page.status == 200 else ''}{' ' * spaces}"]
     if page.content_type:
         lines.append(f"Content-Type:{page.content_type}")
     if page.content_encoding:

@@ -52,3 +52,9 @@ def add(left: int, right: int) -> int:
     """Add two sums with the end-around carry."""
     total = left + right
     return (total & 0xFFFF) + (total >> 16)
+
+
+def patch(image: bytearray, at: int, value: int) -> None:
+    """Change the operand of the LDI or CPI at that address: xxxx KKKK dddd KKKK."""
+    image[at] = image[at] & 0xF0 | value & 0x0F
+    image[at + 1] = image[at + 1] & 0xF0 | value >> 4

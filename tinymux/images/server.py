@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tinymux.errors import ImageError
 from tinymux.images.files import ATTINY10, Image
-from tinymux.images.program import HEADERS, add, firmware, ones_sum, program, stored
+from tinymux.images.program import HEADERS, add, firmware, ones_sum, patch, program, stored
 
 __all__ = ["PAGE", "firmware", "server_code_bytes", "server_image", "server_images"]
 PAGE = """\
@@ -62,6 +62,4 @@ def _operands(image: bytes, labels: dict[str, int], name: str) -> int:
 
 def _patch(image: bytearray, labels: dict[str, int], name: str, value: int) -> None:
     for half, byte in (("low", value & 0xFF), ("high", value >> 8)):
-        at = labels[f"{name}_{half}"]
-        image[at] = image[at] & 0xF0 | byte & 0x0F
-        image[at + 1] = image[at + 1] & 0xF0 | byte >> 4
+        patch(image, labels[f"{name}_{half}"], byte)

@@ -1,0 +1,120 @@
+"""The microblog on one simulated ATtiny10: an entry and a count of visits in RAM, in a page that is one brotli body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blog_wire import request
+from server_wire import STACK_START, Tiny
+
+from tinymux.images.blog import TEXT_BYTES, Page, blog_image, live_brotli, live_plain
+
+BEFORE = b"<!doctype html><title>A blog</title><p>"
+AFTER = b"<form method=post><input name=t>"
+POST = b"<p>Another"
+
+
+def image(encoding: str) -> bytes:
+    body, tail = (live_brotli if encoding else live_plain)(BEFORE, AFTER)
+    pages = (Page("/p", POST, ""), Page("/", body, encoding, tail=tail), Page("/q", POST * 2, ""))
+    return blog_image(pages).data
+
+
+@pytest.fixture(scope="session", params=["br", ""], ids=["br", "plain"])
+def live_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "microblog.bin"
+    path.write_bytes(image(request.param))
+    return path
+
+
+@pytest.fixture
+def tiny(wire_program: Path, live_image: Path) -> Iterator[Tiny]:
+    with Tiny(wire_program, live_image) as tiny:
+        tiny.command("idle 100")
+        yield tiny
+
+
+def shown(page: bytes) -> tuple[bytes, int]:
+    """Entry and count of a page."""
+    before, after = page[: len(BEFORE)], page[len(BEFORE) + TEXT_BYTES + 2 :]
+    assert before == BEFORE
+    if after.startswith(b"<style >"):
+        after = after[10:].removeprefix(b"</style>")
+    assert after == AFTER
+    live = page[len(BEFORE) :]
+    return live[:TEXT_BYTES], int(live[TEXT_BYTES : TEXT_BYTES + 2])
+
+
+def look(tiny: Tiny) -> tuple[bytes, int]:
+    status, _, page = request(tiny)
+    assert status == 200
+    return shown(page)
+
+
+def post(tiny: Tiny, body: bytes) -> tuple[bytes, int]:
+    status, _, page = request(tiny, method="POST", body=body)
+    assert status == 200
+    return shown(page)
+
+
+def test_after_power_on_there_is_no_entry(wire_program: Path, live_image: Path) -> None:
+    for seed in range(5):
+        with Tiny(wire_program, live_image, {"seed": seed}) as tiny:
+            tiny.command("idle 100")
+            assert look(tiny) == (b" " * TEXT_BYTES, 1)
+
+
+@pytest.mark.parametrize(
+    "text", [b"h", b"hello", b"fifteen letters", b"sixteen letters!", b"<b>\xc3\x9f</b> = \xc0\xdb"]
+)
+def test_an_entry_is_shown_at_once_and_stays(tiny: Tiny, text: bytes) -> None:
+    expected = text.ljust(TEXT_BYTES)
+    assert post(tiny, b"t=" + text) == (expected, 1)
+    assert request(tiny, "/p")[2] == POST
+    assert request(tiny, "/q")[2] == POST * 2
+    assert request(tiny, "/nowhere")[0] == 404
+    assert look(tiny) == (expected, 2)
+
+
+def test_a_shorter_entry_leaves_nothing_of_the_one_before(tiny: Tiny) -> None:
+    post(tiny, b"t=sixteen letters!")
+    assert post(tiny, b"t=one")[0] == b"one".ljust(TEXT_BYTES)
+    assert post(tiny, b"t=")[0] == b" " * TEXT_BYTES
+
+
+def test_what_is_too_long_is_cut(tiny: Tiny) -> None:
+    assert post(tiny, b"t=" + b"0123456789abcdef" * 20)[0] == b"0123456789abcdef"
+    assert look(tiny) == (b"0123456789abcdef", 2)
+
+
+def test_control_characters_become_spaces(tiny: Tiny) -> None:
+    assert post(tiny, b"t=a\0b\tc\x1bd\r\n")[0] == b"a b c d".ljust(TEXT_BYTES)
+
+
+def test_each_look_at_the_live_page_counts_once(tiny: Tiny) -> None:
+    for count in range(1, 103):
+        assert look(tiny) == (b" " * TEXT_BYTES, count % 100)
+        if count % 20 == 0:
+            request(tiny, "/p")
+            request(tiny, "/", "HEAD")
+
+
+def test_only_post_changes_the_entry(tiny: Tiny) -> None:
+    post(tiny, b"t=kept")
+    request(tiny, "/?t=lost")
+    request(tiny, "/?t=lost", "HEAD")
+    assert request(tiny, "/", "GET", b"t=lost")[0] == 200
+    assert look(tiny)[0] == b"kept".ljust(TEXT_BYTES)
+
+
+def test_a_post_without_a_field_changes_nothing(tiny: Tiny) -> None:
+    post(tiny, b"t=kept")
+    assert post(tiny, b"nothing to see")[0] == b"kept".ljust(TEXT_BYTES)
+
+
+def test_the_stack_stays_below_what_is_kept(tiny: Tiny) -> None:
+    """Four bytes; six while the last two sums go, when the headers before have gone."""
+    post(tiny, b"t=" + b"\xc0" * 16)
+    assert tiny.command("idle 1").done["lowest_sp"] >= STACK_START - 6
