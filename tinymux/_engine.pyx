@@ -482,7 +482,7 @@ cdef class Programming:
     cdef board_link *link
     cdef int board
 
-    cdef int do(self, programming_call *call) nogil:
+    cdef int do(self, programming_call *call) noexcept nogil:
         if self.link is not NULL:
             return programming_do(self.link, call)
         return engine_on_link(self.engine, self.board, programming_do, call)

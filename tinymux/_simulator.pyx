@@ -57,6 +57,8 @@ cdef extern from "board.h" nogil:
     const mega *board_pump(const board *)
     const tiny *board_tiny(const board *, unsigned lane)
     uint16_t board_running(const board *)
+    ctypedef void board_trace_fn(void *context, unsigned signal, unsigned level, uint64_t ps) noexcept
+    void board_trace(board *, board_trace_fn *, void *context)
     bint board_led(const board *)
     void board_usb_attach(board *)
     void board_usb_detach(board *)
@@ -120,6 +122,16 @@ cdef void release_owner(object capsule) noexcept:
     Py_DECREF(<object>PyCapsule_GetContext(capsule))
 
 
+cdef void traced(void *context, unsigned signal, unsigned level, uint64_t ps) noexcept with gil:
+    cdef Board self = <Board>context
+    if self.tracer is None:
+        return
+    try:
+        self.tracer(signal, level, ps)
+    except BaseException as failure:
+        self.tracer, self.failure = None, failure
+
+
 cdef class Board:
     """A simulated board.
 
@@ -138,6 +150,7 @@ cdef class Board:
     cdef board *board
     cdef board_transport link
     cdef bint linked
+    cdef object tracer, failure
 
     def __init__(
         self,
@@ -229,6 +242,23 @@ cdef class Board:
         if supply_mv is not None:
             t.vcc_mv = supply_mv
         board_transport_unlock(&self.link)
+
+    def trace(self, tracer) -> None:
+        """Call tracer(signal, level, picoseconds) at each change of a wire (ext/sim/board.h), or no more with None.
+
+        What it raises ends the trace and is raised here when it is ended.
+        """
+        with nogil:
+            board_transport_lock(&self.link)
+        self.tracer = tracer
+        if tracer is None:
+            board_trace(self.board, NULL, NULL)
+        else:
+            board_trace(self.board, traced, <void *>self)
+        board_transport_unlock(&self.link)
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
 
     # --- time and power ---
 
