@@ -1,8 +1,8 @@
 """The figures of USB: python tests/usb/figures.py [CYCLES] prints them as JSON; a note on each is on stderr.
 
 usb_planes_ratio: planes of board time, both ways, over what the full-speed bus can carry (19 packets of 31 planes a
-    frame, half of them each way). In board time, which passes at 0.4 of the wall clock here: the guest's processor
-    is interpreted, and shares two cores with the simulators. So a delay of the host's counts 0.4 of what it is.
+    frame, half of them each way). In board time, which passes at 0.25 of the wall clock here: the guest's processor
+    is interpreted, and shares two cores with the simulators. So a delay of the host's counts a quarter of what it is.
 usb_added_latency_ms: p50 from one small packet to its answer, over the same for the simulated board in this process,
     both in wall time in one run. The guest's processor is interpreted, which is counted against USB.
 usb_replug_cycles: how often the board was unplugged under traffic and came back with the same interfaces, until traffic

@@ -31,6 +31,7 @@ NEEDS = {
     "cpio": "cpio",
     "/usr/include/usbredirparser.h": "libusbredirparser-dev",
 }
+RECIPE = 1  # what of this file goes into build/rig; a new number builds it anew
 MODULES = ["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console", "xhci_pci", "tun"]
 PORTS = ("1", "2.1")  # where the boards are plugged in
 XZ = b"\xfd7zXZ\0"
@@ -78,7 +79,7 @@ def build(rig: Path = RIG) -> Path:
     """Build the guest if it is not there, else do nothing. Its folder: vmlinux, initrd, udev/."""
     if lacking := missing():
         raise Unavailable("missing: " + " ".join(lacking))
-    recipe = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("guest.py", "init.sh"))).hexdigest()
+    recipe = hashlib.sha256(repr((RECIPE, MODULES)).encode() + (HERE / "init.sh").read_bytes()).hexdigest()
     stamp = rig / "recipe"
     if stamp.exists() and stamp.read_text() == recipe:
         return rig
