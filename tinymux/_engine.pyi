@@ -67,16 +67,30 @@ class Ttys(Link):
 
     def __init__(self, fds: Sequence[int]) -> None: ...
 
+class Loopback(Link):
+    """Sixteen synthetic nodes, for load: each sends every IPv4 packet back to its sender, and answers echo requests."""
+
+    def __init__(self) -> None: ...
+
 class Engine:
     """Many boards, their lanes on tuns, served by one thread without the GIL. Any thread may call it."""
 
     def __init__(self) -> None: ...
-    def add_board(self, transport: object, owner: object = None, **options: int) -> int:
+    def add_board(
+        self, transport: object, owner: object = None, faults: Mapping[str, float] | None = None, /, **options: int
+    ) -> int:
         """Add a board, with all its tinies in reset, or a Link; its number, from 0. Of the options, a Link knows `mtu`.
+
+        faults: what befalls its packets, both ways: probabilities `drop`, `corrupt` (one bit), `byte_loss`, `duplicate`,
+        `reorder` and `delay`, which is for `delay_ms` (10); the same `seed` (0) and packets give the same faults.
 
         Raises BoardError where its firmware speaks another protocol, TinymuxError for an option that is unknown or out
         of bounds.
         """
+
+    def fault_counters(self, board: int) -> dict[str, int]:
+        """How often each fault befell a board that was added with faults, and packets lost for want of room to hold
+        them ("overrun")."""
 
     def replace_board(self, board: int, transport: object, owner: object = None) -> None:
         """Go on with another transport, for a board that went and is back: tuns, counters and options stay, the tinies

@@ -4,7 +4,7 @@
 cimport cython
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.errno cimport EAGAIN, ENOENT, ERANGE
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -65,6 +65,15 @@ cdef extern from "engine/link.h" nogil:
 cdef extern from "engine/tty.h" nogil:
     engine_link *ttys_new(const int *fds, unsigned count, int *error)
 
+cdef extern from "engine/loopback.h" nogil:
+    engine_link *loopback_new()
+
+cdef extern from "engine/faults.h" nogil:
+    cdef struct fault_rates:
+        uint64_t delay_ns, seed
+    engine_link *faults_around(engine_link *, const fault_rates *)
+    const void *faults_counters(const engine_link *)
+
 cdef extern from "engine/capture.h" nogil:
     cdef struct capture:
         pass
@@ -121,12 +130,16 @@ cdef extern from *:
     static const char *board_names[] = { BOARD_COUNTERS(NAME) NULL };
     static const char *event_names[] = { ENGINE_EVENTS(NAME) NULL };
     static const char *outcome_names[] = { TPI_OUTCOMES(NAME) NULL };
+    static const char *fault_names[] = { FAULT_KINDS(NAME) NULL };
+    static const char *fault_counter_names[] = { FAULT_KINDS(NAME) "overrun", NULL };
     #undef NAME
     """
     const char *lane_names[]
     const char *board_names[]
     const char *event_names[]
     const char *outcome_names[]
+    const char *fault_names[]
+    const char *fault_counter_names[]
     enum: LANES
     uint64_t COUNTED(uint64_t) nogil
 
@@ -153,6 +166,23 @@ cdef engine_options options_of(dict given) except *:
         if error == -ERANGE:
             raise TinymuxError(f"option {name}: {value} is out of its bounds; see ext/engine/options.h")
     return result
+
+
+cdef fault_rates rates_of(dict given) except *:
+    cdef fault_rates rates
+    cdef double *values = <double *>&rates
+    cdef Py_ssize_t i = 0
+    left = dict(given)
+    rates.seed = left.pop("seed", 0)
+    rates.delay_ns = int(left.pop("delay_ms", 10) * 1e6)
+    while fault_names[i] is not NULL:
+        values[i] = left.pop(fault_names[i].decode(), 0.0)
+        if not 0 <= values[i] <= 1:
+            raise TinymuxError(f"fault {fault_names[i].decode()}: {values[i]} is no probability")
+        i += 1
+    if left:
+        raise TinymuxError(f"there is no fault {', '.join(left)}; see ext/engine/faults.h")
+    return rates
 
 
 cdef dict counters_of(const void *counters, const char **names):
@@ -193,16 +223,23 @@ cdef class Ttys(Link):
             check(error, "use the serial ports", BoardError)
 
 
+cdef class Loopback(Link):
+    def __init__(self):
+        self.link = loopback_new()
+        if self.link is NULL:
+            raise MemoryError
+
+
 # Owners must outlive what is freed in __dealloc__, so the collector may not clear them before.
 @cython.no_gc_clear
 cdef class Engine:
     cdef engine *engine
     cdef capture *capture
-    cdef list owners
+    cdef list owners, faults
 
     def __cinit__(self):
         cdef int error
-        self.owners = []
+        self.owners, self.faults = [], []
         self.engine = engine_new(&error)
         if self.engine is NULL:
             check(error, "make an engine")
@@ -211,9 +248,11 @@ cdef class Engine:
         with nogil:
             engine_free(self.engine)
 
-    def add_board(self, transport, owner=None, **options):
+    def add_board(self, transport, owner=None, faults=None, /, **options):
         cdef engine_options chosen = options_of(options)
+        cdef fault_rates rates = rates_of(faults or {})
         cdef engine_link *link
+        cdef engine_link *outer
         cdef int result
         if isinstance(transport, Link):
             link = (<Link>transport).give()
@@ -224,13 +263,23 @@ cdef class Engine:
                 link = link_of_board(board, &chosen, &result)
             if link is NULL:
                 check(result, "add the board", BoardError)
-        with nogil:
-            result = engine_add_link(self.engine, link)
-        if result < 0:
+        outer = faults_around(link, &rates) if faults else link
+        if outer is NULL:
             link.ops.free(link)
+            raise MemoryError
+        with nogil:
+            result = engine_add_link(self.engine, outer)
+        if result < 0:
+            outer.ops.free(outer)
         check(result, "add the board", BoardError)
         self.owners.append((transport, owner))
+        self.faults.append(<uintptr_t>outer if faults else 0)
         return result
+
+    def fault_counters(self, int board):
+        if not (0 <= board < len(self.faults) and self.faults[board]):
+            raise BoardError(f"board {board} has no faults")
+        return counters_of(faults_counters(<engine_link *><uintptr_t>self.faults[board]), fault_counter_names)
 
     def replace_board(self, int board, transport, owner=None):
         cdef int result

@@ -29,7 +29,7 @@ def packet(size: int, fill: int = 0) -> bytes:
 class Rig:
     """An engine with so many ports; `far` are the devices at the ports' other ends, `tuns` the kernel's side."""
 
-    def __init__(self, count: int, **options: int) -> None:
+    def __init__(self, count: int, faults: dict[str, float] | None = None, **options: int) -> None:
         self.far, ports, self.tuns = [], [], []
         for _ in range(count):
             master, slave = os.openpty()
@@ -37,7 +37,7 @@ class Rig:
             self.far.append(master)
             ports.append(slave)
         self.engine = Engine()
-        self.engine.add_board(Ttys(ports), **options)
+        self.engine.add_board(Ttys(ports), None, faults, **options)
         for slave in ports:
             os.close(slave)
         for lane in range(count):
