@@ -24,12 +24,12 @@ def test_packets_per_second_per_tiny(benchmark, figure):
     """ICMP echo with 12 bytes of payload, both directions counted, all sixteen at once; the slowest tiny counts."""
     run, clients = benchmark.pedantic(drive, args=(ping, LANES, 1.0), rounds=3)
     packets = 2 * min(client.replies for client in clients)
-    figure("icmp_pps_per_tiny", packets / run.board, "packets/s, board time", ">= 500")
+    figure("icmp_pps_per_tiny", packets / run.board, "packets/s, board time", ">= 800")
     figure("icmp_pps_per_tiny_wall", packets / run.wall, "packets/s, wall time, free-running")
 
 
 @pytest.mark.parametrize(
-    ("lanes", "key", "needed"), [(1, "http_rps_lane", ">= 33"), (LANES, "http_rps_board", ">= 520")]
+    ("lanes", "key", "needed"), [(1, "http_rps_lane", ">= 33"), (LANES, "http_rps_board", ">= 830")]
 )
 def test_requests_per_second(benchmark, figure, lanes, key, needed):
     """Requests of 86 B, replies of 440 B, with Linux's 60-byte SYN; one connection after another on each lane."""

@@ -49,8 +49,9 @@ def drive(
     make: Callable[[int], Client], lanes: int, seconds: float, page_bytes: int = 400, **options: int
 ) -> tuple[Run, list[Client]]:
     """Let one client per lane run for so many seconds of board time, after a warm-up of a tenth of that."""
-    images = [server_image(page(page_bytes)).data] * lanes
-    board = _simulator.Board(load(firmware("pump.elf"), ATMEGA32U4).data, images)
+    image = server_image(page(page_bytes))
+    board = _simulator.Board(load(firmware("pump.elf"), ATMEGA32U4).data, [image.data] * lanes)
+    options = {"offload_acks": 0xFFFF * image.stateless, **options}  # as a Bridge does
     clients = [make(lane) for lane in range(lanes)]
 
     def on_packet(lane: int, packet: bytes) -> None:

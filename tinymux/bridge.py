@@ -143,7 +143,9 @@ class Bridge:
         opened = board.open()
         stack.callback(opened.close)
         mtu = max(image.mtu if image else DEFAULT_MTU for image in board.images)
-        engine.add_board(opened.transport, opened.owner, **{"mtu": mtu, **opened.options, **self._options})
+        stateless = sum(1 << lane for lane, image in enumerate(board.images) if image and image.stateless)
+        options = {"mtu": mtu, "offload_acks": stateless, **opened.options, **self._options}
+        engine.add_board(opened.transport, opened.owner, **options)
         return opened
 
     def stop(self) -> None:

@@ -47,6 +47,8 @@ int board_link_open(struct board_link *link, struct transport *transport, const 
     link->client = client;
     link->context = context;
     link->last_sent = 0xFFFF;
+    for (unsigned lane = 0; lane < LANES; lane++)
+        link->lanes[lane].stateless = link->options.offload_acks >> lane & 1;
     int result = control(link, true, REQUEST_VERSION, 0, 0, version, sizeof version);
     if (result < 0)
         return result;

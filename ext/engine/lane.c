@@ -35,7 +35,7 @@ bool lane_load(struct lane *lane, const struct options *options, const uint8_t *
         return false;
     }
     lane->answer = ip_check(packet, length) == IP_GOOD ? ip_answer(packet, length) : IP_MAY_ANSWER;
-    if (options->offload_acks && lane->answer == IP_BARE_ACK) {
+    if (lane->stateless && lane->answer == IP_BARE_ACK) {
         COUNT(lane->counters.acks_offloaded);
         return false;
     }

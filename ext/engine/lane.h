@@ -34,6 +34,7 @@ struct lane {
     struct bits_out out;
     unsigned gap;      /* planes after the bytes that are in `out` */
     struct bits_in in;
+    bool stateless;    /* its tiny keeps no TCP state: bare ACKs tell it nothing, option offload_acks */
     bool doubt;        /* send an END alone first */
     bool loaded;       /* a packet is in `frame`, waiting or on the air */
     bool collided;     /* what is on the air has met something */

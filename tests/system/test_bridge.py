@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from web import ask
 import tinymux
 from tinymux import tuns
 from tinymux.errors import BoardError, NetworkError, TinymuxError
+from tinymux.images import server_images
 from tinymux.namespace import PLAIN_TCP, Namespace
 
 IFF_UP = 1
@@ -278,11 +280,21 @@ def test_no_file_descriptor_and_no_thread_is_left(board):
 
 
 def test_options_of_the_engine_are_passed_on_or_refused(board):
-    with tinymux.Bridge(board, options={"gap": 4, "offload_acks": 1}) as bridge:
+    with tinymux.Bridge(board, options={"gap": 4, "offload_acks": 0}) as bridge:
         assert ask(f"{bridge.nodes[0].address}:80")[0] == 200
-        assert bridge.nodes[0].counters.lane["acks_offloaded"] > 0
+        assert bridge.nodes[0].counters.lane["acks_offloaded"] == 0
     with pytest.raises(TinymuxError, match="no option 'gaps'"):
         tinymux.Bridge(board, options={"gaps": 4}).start()
+
+
+def test_bare_acks_are_offloaded_for_images_without_tcp_state_only():
+    server = server_images(1)[0]
+    images = [server, replace(server, stateless=False), *[None] * 14]
+    with tinymux.Bridge(tinymux.SimulatedBoard(images)) as bridge:
+        for node in bridge.nodes[:2]:
+            assert ask(f"{node.address}:80")[0] == 200
+        offloaded = [node.counters.lane["acks_offloaded"] for node in bridge.nodes[:2]]
+    assert offloaded[0] > 0 and offloaded[1] == 0
 
 
 def test_a_killed_process_leaves_no_interface():

@@ -37,11 +37,13 @@ class Image:
     `mtu` is the largest packet, in bytes, that its program takes and gives: the MTU of the node's interface.
     576 is what every IPv4 host must take (RFC 791) and more than one reply from 1 KB of flash can fill, while
     a packet of that size still holds its lane for no longer than some 25 ms.
+    `stateless` programs keep no TCP state: a bare ACK tells them nothing, and need not cross the lane.
     """
 
     name: str
     data: bytes
     mtu: int = 576
+    stateless: bool = False
 
     def __post_init__(self) -> None:
         if not 68 <= self.mtu <= 65535:

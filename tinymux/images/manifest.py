@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from tinymux.errors import ImageError
@@ -80,7 +80,7 @@ def load_checked(file: Path) -> Image:
         raise ImageError(f"{file}: for another chip: its manifest says {part}, this is an {ATTINY10.name}")
     if sha256 != digest(image.data):
         raise ImageError(f"{file}: wrong checksum: it is not the image that {path.name} describes; build it anew")
-    return Image(image.name, image.data, mtu)
+    return replace(image, mtu=mtu)
 
 
 def _bytes(path: Path) -> bytes:

@@ -41,7 +41,7 @@ def server_image(page: bytes, name: str = "server") -> Image:
     checksum = add(_operands(code, labels, "page_sum"), ones_sum(page))
     _patch(image, labels, "page_length", length)
     _patch(image, labels, "page_sum", checksum)
-    return Image(name, bytes(image))
+    return Image(name, bytes(image), stateless=True)
 
 
 def server_code_bytes() -> int:
