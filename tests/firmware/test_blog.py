@@ -7,10 +7,12 @@ from pathlib import Path
 
 import brotli
 import pytest
-from blog_wire import request
-from server_wire import Tiny
+from blog_wire import ACK, FIN, PSH, RST, SYN, checked, request, segment
+from scapy.layers.inet import TCP
+from server_wire import STACK_START, Tiny
 
-from tinymux.images.blog import Page, blog_image
+from tinymux.errors import ImageError
+from tinymux.images.blog import Page, blog_image, blog_room
 
 POST = b"<!doctype html><title>Sixteen computers</title><p>" + b"Each of them has one kilobyte of flash. " * 3
 STYLE = b"p{color:#333}" + bytes(range(0xB8, 0xE0))
@@ -51,3 +53,98 @@ def test_what_no_page_has_is_not_found(tiny: Tiny, path: str) -> None:
 def test_head_is_get_without_the_body(tiny: Tiny, path: str) -> None:
     status, fields, _ = request(tiny, path)
     assert request(tiny, path, "HEAD") == (status, fields, b"")
+
+
+def test_one_character_tells_pages_apart(tiny: Tiny) -> None:
+    """nginx asks for nothing longer."""
+    assert request(tiny, "/stylesheet")[2] == STYLE
+
+
+def test_a_page_without_a_path_is_for_all_others(wire_program: Path, tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(blog_image([Page("", POST, "")]).data)
+    with Tiny(wire_program, tmp_path / "image") as tiny:
+        for path in ("/", "/x", "/~"):
+            assert request(tiny, path) == (200, {}, POST)
+
+
+@pytest.mark.parametrize("data", [b"G", b"GET", b"GET ", b"GET /", b"HEAD /"])
+def test_a_part_of_a_request_is_left_to_come_again(tiny: Tiny, data: bytes) -> None:
+    """Silence: the peer sends it again, and what came after it too."""
+    assert not tiny.send(segment(data)).packets
+    assert request(tiny, "/")[2] == POST
+
+
+@pytest.mark.parametrize("data", [b"\0", b"BREW / HTTP/1.0\r\n\r\n", b" HTTP/1.0\r\n\r\n", bytes(range(128, 256)) * 4])
+def test_what_is_no_request_is_dropped(tiny: Tiny, data: bytes) -> None:
+    assert not tiny.send(segment(data)).packets
+    assert request(tiny, "/")[2] == POST
+
+
+def test_a_connection_from_syn_to_fin(tiny: Tiny) -> None:
+    (packet,) = tiny.send(segment(b"", SYN, 1000, 0)).packets
+    reply = checked(packet)
+    assert (reply[TCP].flags, reply[TCP].seq, reply[TCP].ack) == ("SA", 0, 1001)
+    assert not tiny.send(segment(b"", ACK, 1001, 1)).packets
+    question = b"GET / HTTP/1.0\r\n\r\n"
+    answers = [tiny.send(segment(question, ACK | PSH, 1001, 1)).packets[0] for _ in range(2)]
+    assert answers[0] == answers[1], "a retransmission gets the same"
+    end = 2 + len(checked(answers[0])[TCP].payload)
+    (packet,) = tiny.send(segment(b"", ACK | FIN, 1001 + len(question), end)).packets
+    reply = checked(packet)
+    assert (reply[TCP].flags, reply[TCP].seq, reply[TCP].ack) == ("A", end, 1002 + len(question))
+
+
+def test_a_storm_of_half_open_connections_costs_nothing(tiny: Tiny) -> None:
+    for seq in range(200):
+        assert len(tiny.send(segment(b"", SYN, seq << 20, 0)).packets) == 1
+    assert request(tiny, "/")[2] == POST
+
+
+@pytest.mark.parametrize("flags", [RST, RST | ACK, RST | ACK | PSH, 0])
+def test_no_answer_to_rst_or_nothing(tiny: Tiny, flags: int) -> None:
+    assert not tiny.send(segment(b"GET / HTTP/1.0\r\n\r\n", flags)).packets
+
+
+@pytest.mark.parametrize("port", [81, 79, 0, 65535])
+def test_other_ports_are_silent(tiny: Tiny, port: int) -> None:
+    assert not tiny.send(segment(b"", SYN, 1, 0, port)).packets
+    assert request(tiny, "/")[2] == POST
+
+
+def test_every_single_bit_flip_is_dropped(tiny: Tiny) -> None:
+    packet = segment(b"GET / HTTP/1.0\r\n\r\n")
+    for bit in range(8 * len(packet)):
+        flipped = bytearray(packet)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert not tiny.send(bytes(flipped)).packets, bit
+    assert request(tiny, "/")[2] == POST
+
+
+@pytest.mark.parametrize("ppm", [-100_000, 0, 100_000])
+@pytest.mark.parametrize(("plane", "gap"), [(50, 2), (50, 3), (31, 5)])
+def test_it_follows_the_clock(wire_program: Path, image: Path, plane: int, gap: int, ppm: int) -> None:
+    with Tiny(wire_program, image, {"plane": plane / 2, "gap": gap, "ppm": ppm}) as tiny:
+        tiny.command("idle 100")
+        assert request(tiny, "/f")[2] == b"<feed/>"
+
+
+def test_the_stack_stays_below_what_is_needed(tiny: Tiny) -> None:
+    """Six while the TCP checksum goes, when the last two bytes of ACK have gone."""
+    request(tiny, "/")
+    assert tiny.command("idle 1").done["lowest_sp"] >= STACK_START - 6
+
+
+def test_what_cannot_be_an_image_is_refused() -> None:
+    page = Page("/a", b"x", "")
+    for pages in ([page, page], [Page("/ab", b"x")], [Page("a", b"x")], [Page("/\xe4", b"x")], [Page("/ ", b"x")]):
+        with pytest.raises(ImageError):
+            blog_image(pages)
+    with pytest.raises(ImageError):
+        blog_image([Page("/l", b"", "gzip", tail=b"")])
+
+
+def test_room_is_what_can_be_added() -> None:
+    room = blog_room([Page("", b"x" * 100, "")])
+    assert len(blog_image([Page("", b"x" * (100 + room), "")]).data) == 1024
+    with pytest.raises(ImageError, match=": 1 bytes over"):
+        blog_image([Page("", b"x" * (101 + room), "")])

@@ -52,7 +52,7 @@ NOT_FOUND = Page("", b"Not here.", "", status=404)
 
 
 def blog_image(pages: Sequence[Page], name: str = "blog") -> Image:
-    """The blog with these pages; a short page of status 404 is added where none is given.
+    """The blog with these pages; a short page of status 404 is added where none is for all others.
 
     Where no page is live, the program is built without the microblog and is smaller. Raises ImageError where two pages
     have one path, a path is not possible, or, with the bytes over, where the pages do not fit.
@@ -153,7 +153,7 @@ def _records(pages: Sequence[Page], keys: list[bytes], at: int, labels: dict[str
             cut = len(HIDE if page.content_encoding == "" else SKIP)
             response += bytes(LIVE_BYTES) + page.tail[:cut] + bytes(BALANCE_BYTES) + page.tail[cut:]
         fields = places[header] + _numbers(response, labels)
-        if END in fields:
+        if END in fields and page is not pages[-1]:  # nothing is looked for behind the last one
             return None
         records += key + fields + body
     return records + tails
