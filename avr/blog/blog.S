@@ -30,7 +30,7 @@
 
 #include "tiny.inc"
 #define PORT 80
-#define TCP_PAYLOAD
+#define TCP_PAYLOAD "request.inc"
 
 #define key     r25
 #define HEAD    6               /* bits of fl that TCP leaves to us: the method */
@@ -60,7 +60,6 @@
 #include "ip.inc"
 #include "tcp.inc"
 #include "pages.inc"
-#include "request.inc"
 #include "slip.inc"
 
 .global codeend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from scapy.layers.inet import TCP
 from server_wire import STACK_START, Tiny
 
 from tinymux.errors import ImageError
-from tinymux.images.blog import Page, blog_image, blog_room
+from tinymux.images.blog import Page, blog_code_bytes, blog_image, blog_room
+from tinymux.images.program import firmware
 
 POST = b"<!doctype html><title>Sixteen computers</title><p>" + b"Each of them has one kilobyte of flash. " * 3
 STYLE = b"p{color:#333}" + bytes(range(0xB8, 0xE0))
@@ -148,3 +150,12 @@ def test_room_is_what_can_be_added() -> None:
     assert len(blog_image([Page("", b"x" * (100 + room), "")]).data) == 1024
     with pytest.raises(ImageError, match=": 1 bytes over"):
         blog_image([Page("", b"x" * (101 + room), "")])
+
+
+def test_the_program_fits() -> None:
+    assert blog_code_bytes() <= 700
+    assert blog_code_bytes(live=False) <= 600
+    for name in ("blog.elf", "microblog.elf"):
+        table = subprocess.run(["avr-nm", firmware(name)], capture_output=True, text=True, check=True).stdout
+        labels = {line.split()[2]: int(line.split()[0], 16) for line in table.splitlines()}
+        assert max(labels["frame"], labels["tcp_end"]) < 512, "ijmp reaches them through ZL alone"

@@ -61,7 +61,7 @@ def blog_image(pages: Sequence[Page], name: str = "blog") -> Image:
     over = len(data) - ATTINY10.flash
     if over > 0:
         raise ImageError(f"{name}: the pages are too large: {over} bytes over the {ATTINY10.flash} of an ATtiny10")
-    return Image(name, data)
+    return Image(name, data, stateless=True)
 
 
 def blog_room(pages: Sequence[Page]) -> int:
