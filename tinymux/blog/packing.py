@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from tinymux.blog.pages import NOT_FOUND, Page
+from tinymux.errors import ImageError
 from tinymux.images import Image
 from tinymux.images import blog as images
 
@@ -51,12 +52,18 @@ class Bundle:
 
     @property
     def room(self) -> int:
-        """Bytes of flash left free; less than 0: over."""
-        return images.blog_room(self._encoded()) if len(self.pages) <= len(NAMES) else -1
+        """Bytes of flash left free; less than 0: over, or not possible together."""
+        if len(self.pages) > len(NAMES):
+            return -1
+        try:
+            return images.blog_room(self._encoded())
+        except ImageError:  # two live pages, or places that the tiny could not tell from an END
+            return -1
 
     def _encoded(self) -> list[images.Page]:
         asks = self.asks()
-        rest = NOT_FOUND if NOT_FOUND in asks else self.pages[0].path
+        still = [page.path for page in self.pages if page.after is None]
+        rest = NOT_FOUND if NOT_FOUND in asks else still[0] if still else None
         return [_encoded(page, "" if page.path == rest else asks[page.path]) for page in self.pages]
 
 

@@ -202,7 +202,9 @@ class _Maker:
         pages = [Page(NOT_FOUND, missing.encode(), HTML, count)]
         if self.settings.microblog:
             # On one tiny only: its RAM is the only place where the entry is.
-            form = f"<form method=post><input name=t maxlength={TEXT_BYTES}><button>Post</button></form>"
+            # As plain text the entry comes as it is, behind the first "=".
+            entry = f"<input name=t maxlength={TEXT_BYTES}><button>Post</button>"
+            form = f"<form method=post enctype=text/plain>{entry}</form>"
             html = self._fill("Now", "", f"<pre>\0</pre>{form}", "")
             before, _, after = html.partition("\0")
             pages.append(Page(MICROBLOG, before.encode(), HTML, 1, after=after.encode()))

@@ -117,6 +117,7 @@ class Publisher:
         failed: list[int] = []
         for wave in plan.waves:
             self._route(bridge, nginx, plan, done, set(wave))
+            nginx.settle()  # no worker is left that would ask one of these
             failed = self._flash(bridge, plan, wave, always=True)  # known to differ: no need to look first
             done.update(set(wave) - set(failed))
             for node in wave:
@@ -126,6 +127,7 @@ class Publisher:
             if failed:
                 break
         self._route(bridge, nginx, plan, done, set(failed))
+        nginx.settle()  # nobody gets an older version any more
         self._lost(failed)
         if not failed:
             self._settled(bridge, plan)
@@ -138,7 +140,6 @@ class Publisher:
         routes = plan.routes(serving(plan.placement, done, away), {n.index: n.address for n in bridge.nodes})
         if routes != self.routes:
             nginx.reload(routes)
-            nginx.settle()
             self.routes = routes
 
     def _settled(self, bridge: Bridge, plan: Plan) -> Routes:
