@@ -65,10 +65,7 @@ void tpi_start(struct tpi *tpi, const struct tpi_job *job, uint64_t scheduled)
     tpi->valid_from = scheduled;
 }
 
-void tpi_fail(struct tpi *tpi, enum tpi_outcome why)
-{
-    tpi->report.outcome = (uint8_t)why;
-}
+void tpi_fail(struct tpi *tpi, enum tpi_outcome why) { tpi->report.outcome = (uint8_t)why; }
 
 /* --- what is to be sent ------------------------------------------------------------------------------------------- */
 
@@ -78,15 +75,8 @@ static void put(struct tpi *tpi, uint8_t kind, uint8_t value, uint8_t question)
     tpi->queue[(tpi->first_item + tpi->items++) % TPI_QUEUE] = (struct tpi_item){ kind, value, question, tpi->epoch };
 }
 
-static void byte(struct tpi *tpi, uint8_t value)
-{
-    put(tpi, BYTE, value, 0);
-}
-
-static void ask(struct tpi *tpi, uint8_t opcode, uint8_t question)
-{
-    put(tpi, ASK, opcode, question);
-}
+static void byte(struct tpi *tpi, uint8_t value) { put(tpi, BYTE, value, 0); }
+static void ask(struct tpi *tpi, uint8_t opcode, uint8_t question) { put(tpi, ASK, opcode, question); }
 
 static void point(struct tpi *tpi, unsigned address)
 {

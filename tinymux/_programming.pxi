@@ -1,0 +1,104 @@
+# Lanes out of service for TPI (ext/engine/programming.h), a part of _engine.pyx.
+
+class Report(NamedTuple):
+    """How a lane's programming job stands."""
+
+    outcome: str
+    step: int
+    done: int
+    recoveries: int
+
+
+cdef class Programming:
+    cdef object owner
+    cdef engine *engine
+    cdef board_link *link
+    cdef int board
+
+    cdef int do(self, programming_call *call) noexcept nogil:
+        if self.link is not NULL:
+            return programming_do(self.link, call)
+        return engine_on_link(self.engine, self.board, programming_do, call)
+
+    cdef int change(self, int what, lanes, str doing) except -1:
+        cdef programming_call call
+        cdef int result
+        call.what = what
+        call.lanes = 0
+        for lane in lanes:
+            call.lanes |= 1 << checked_lane(lane)
+        with nogil:
+            result = self.do(&call)
+        check(result, doing, BoardError)
+        return 0
+
+    def begin(self, lanes):
+        self.change(PROGRAMMING_BEGIN, lanes, "take the lanes for programming")
+
+    def hold(self, lanes):
+        self.change(PROGRAMMING_HOLD, lanes, "hold the lanes")
+
+    def end(self, lanes):
+        self.change(PROGRAMMING_END, lanes, "give the lanes back")
+
+    def run(self, lane, steps):
+        cdef tpi_job *job
+        cdef programming_call call
+        cdef const uint8_t[::1] given
+        cdef unsigned at = 0, length
+        cdef int result
+        if len(steps) > TPI_STEPS:
+            raise BoardError(f"a job has at most {TPI_STEPS} steps")
+        call.what = PROGRAMMING_RUN
+        call.lane = checked_lane(lane)
+        call.job = job = <tpi_job *>calloc(1, sizeof(tpi_job))
+        if job is NULL:
+            raise MemoryError
+        try:
+            for kind, address, content in steps:
+                number = STEP_KINDS.index(kind)
+                length = 0 if kind == "erase" else content if kind == "read" else len(content)
+                if at + length > TPI_DATA:
+                    raise BoardError(f"a job has at most {TPI_DATA} bytes")
+                job.steps[job.count] = tpi_step(
+                    number, content if kind == "erase" else 0, address, length, at
+                )
+                if kind == "write" and length:
+                    given = content
+                    memcpy(job.data + at, &given[0], length)
+                at += length
+                job.count += 1
+            with nogil:
+                result = self.do(&call)
+        finally:
+            free(job)
+        check(result, f"program lane {lane}", BoardError)
+
+    def reports(self):
+        cdef programming_call call
+        cdef tpi_report reports[16]
+        cdef int result
+        call.what = PROGRAMMING_REPORTS
+        call.reports = reports
+        with nogil:
+            result = self.do(&call)
+        check(result, "look at the lanes", BoardError)
+        return [
+            Report(outcome_names[reports[i].outcome].decode(), reports[i].step, reports[i].done, reports[i].recoveries)
+            for i in range(LANES)
+        ]
+
+    def data(self, lane):
+        cdef programming_call call
+        cdef int result
+        data = bytearray(TPI_DATA)
+        call.what = PROGRAMMING_DATA
+        call.lane = checked_lane(lane)
+        call.data = data
+        with nogil:
+            result = self.do(&call)
+        check(result, f"read lane {lane}", BoardError)
+        return bytes(data)
+
+
+cdef tuple STEP_KINDS = ("read", "write", "erase")  # enum tpi_kind
