@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blog_wire import request
+from blog_wire import request, segment
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from server_wire import STACK_START, Tiny
 
 from tinymux.images.blog import TEXT_BYTES, Page, blog_image, live_brotli, live_plain
@@ -118,3 +120,28 @@ def test_the_stack_stays_below_what_is_kept(tiny: Tiny) -> None:
     """Four bytes; six while the last two sums go, when the headers before have gone."""
     post(tiny, b"t=" + b"\xc0" * 16)
     assert tiny.command("idle 1").done["lowest_sp"] >= STACK_START - 6
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=24))
+def test_any_entry_keeps_the_page_right(tiny: Tiny, text: bytes) -> None:
+    """Whatever it is: checksums, brotli stream and the rest of the page hold (blog_wire.py looks at all of them)."""
+    assert post(tiny, b"t=" + text)[0] == bytes(max(byte, 32) for byte in text[:TEXT_BYTES]).ljust(TEXT_BYTES)
+
+
+def test_a_damaged_post_is_not_answered_and_its_retransmission_mends_the_entry(tiny: Tiny) -> None:
+    packet = segment(b"POST / HTTP/1.0\r\n\r\nt=as it was meant")
+    for at in range(1, len(packet), 3):
+        damaged = packet[:at] + bytes([packet[at] ^ 0x15]) + packet[at + 1 :]
+        assert not tiny.send(damaged).packets, at
+        assert not tiny.send(packet[:at]).packets, at
+    assert len(tiny.send(packet).packets) == 1
+    assert look(tiny)[0] == b"as it was meant".ljust(TEXT_BYTES)
+
+
+@pytest.mark.parametrize("ppm", [-100_000, 0, 100_000])
+@pytest.mark.parametrize(("plane", "gap"), [(50, 2), (50, 3), (31, 5)])
+def test_it_follows_the_clock(wire_program: Path, live_image: Path, plane: int, gap: int, ppm: int) -> None:
+    with Tiny(wire_program, live_image, {"plane": plane / 2, "gap": gap, "ppm": ppm}) as tiny:
+        tiny.command("idle 100")
+        assert post(tiny, b"t=in time") == (b"in time".ljust(TEXT_BYTES), 1)
