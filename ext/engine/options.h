@@ -9,7 +9,7 @@
  * (avr/README.md): the defaults leave it 66 cycles between two bytes at 7.2 MHz, the slowest that the datasheet allows,
  * with the firmware's planes of 49 cycles and, one way, ours of 30. */
 #define OPTIONS(X)                                                                                                    \
-    X(gap, 3, 0, 7)              /* idle planes after each byte to a tiny */                                          \
+    X(gap, 2, 0, 7)              /* idle planes after each byte to a tiny */                                          \
     X(gap_tx, 4, 0, 7)           /* ... in runs that only drive, whose planes are shorter */                          \
     X(listen, 96, 1, 65535)      /* after a frame's END: how long the answer may take to begin */                     \
     X(turnaround, 64, 1, 65535)  /* silence after an answer's END, or a packet that gets none, before the next */     \
@@ -21,7 +21,7 @@
     X(mtu, MTU_MAX, 28, MTU_MAX) /* bytes in a packet, each way */                                                    \
     X(depth, 4, 1, 64)           /* OUT packets under way: as few as keep the pump busy, each costs 31 planes of      \
                                     latency at every turnaround */                                                    \
-    X(duplex, 0, 0, 1)           /* 1: runs that only drive or only sample where that is faster, see duplex.h */      \
+    X(duplex, 1, 0, 1)           /* 1: runs that only drive or only sample where that is faster, see duplex.h */      \
     X(padding_tx, 0x0104, 0, 65535) /* loops of 3 cycles while the clock is low, + 256 * while it is high, in runs    \
                                     that only drive, with duplex; 0: as the firmware has it (atmega/README.md) */     \
     X(padding_rx, 0x0203, 0, 65535) /* ... that only sample */                                                        \
