@@ -89,12 +89,12 @@ udp_end:
 1:      subi s0,-1              ; 1   6 cycles a turn while the clock is high, and while it is low
         sbci s1,-1              ; 1
         nop                     ; 1
-        sbic PINB,TINY_CLOCK_BIT ; 1
+        sbic PINB,TINY_CLOCK_BIT ; 1/2
         rjmp 1b                 ; 2
 2:      subi s0,-1              ; 1
         sbci s1,-1              ; 1
         nop                     ; 1
-        sbis PINB,TINY_CLOCK_BIT ; 1
+        sbis PINB,TINY_CLOCK_BIT ; 1/2
         rjmp 2b                 ; 2
         dec n
         brne 1b
