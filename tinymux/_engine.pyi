@@ -79,7 +79,7 @@ class Engine:
     def add_board(
         self, transport: object, owner: object = None, faults: Mapping[str, float] | None = None, /, **options: int
     ) -> int:
-        """Add a board, with all its tinies in reset, or a Link; its number, from 0. Of the options, a Link knows `mtu`.
+        """Add a board, with all its tinies in reset, or a Link; its number, from 0. A Link knows the option `mtu` only.
 
         faults: what befalls its packets, both ways: probabilities `drop`, `corrupt` (one bit), `byte_loss`, `duplicate`,
         `reorder` and `delay`, which is for `delay_ms` (10); the same `seed` (0) and packets give the same faults.
@@ -158,7 +158,10 @@ class Capture:
 
     def __init__(self, owner: Engine, fd: int, lanes: Mapping[tuple[int, int], str]) -> None: ...
     def close(self) -> None:
-        """Write what waits, and the statistics. Raises TinymuxError if the file could not be written. Again is harmless."""
+        """Write what waits, and the statistics. Again is harmless.
+
+        Raises TinymuxError if the file could not be written.
+        """
 
     @property
     def written(self) -> int:
