@@ -81,8 +81,9 @@ class Engine:
     ) -> int:
         """Add a board, with all its tinies in reset, or a Link; its number, from 0. A Link knows the option `mtu` only.
 
-        faults: what befalls its packets, both ways: probabilities `drop`, `corrupt` (one bit), `byte_loss`, `duplicate`,
-        `reorder` and `delay`, which is for `delay_ms` (10); the same `seed` (0) and packets give the same faults.
+        faults: what befalls its packets, both ways: probabilities `drop`, `corrupt` (one bit), `byte_loss`,
+        `duplicate`, `reorder` and `delay`, which is for
+        `delay_ms` (10); the same `seed` (0) and packets give the same faults.
 
         Raises BoardError where its firmware speaks another protocol, TinymuxError for an option that is unknown or out
         of bounds.

@@ -64,6 +64,7 @@ class Bridge:
     plain_tcp: turn TCP timestamps, SACK and window scaling off in the whole namespace, which saves a tenth of each
         request. By default only in a namespace made here.
     options: the engine's, by name (ext/engine/options.h).
+    faults: what befalls all packets, by name, to see how programs bear it (ext/engine/faults.h).
     keeper: keeps the interfaces when the Bridge stops, for the next one (tuns.Keeper).
 
     Nothing is made before `start`. Whatever fails on the way, nothing of it is left behind. A tiny that falls silent
@@ -79,6 +80,7 @@ class Bridge:
         plain_tcp: bool | None = None,
         options: Mapping[str, int] | None = None,
         keeper: Keeper | None = None,
+        faults: Mapping[str, float] | None = None,
     ) -> None:
         if not boards:
             raise BoardError("a Bridge needs a board, for example tinymux.SimulatedBoard()")
@@ -87,7 +89,7 @@ class Bridge:
         self.plan = Plan.parse(network, len(lanes))
         self.netns, self.prefix = netns, prefix
         self._plain_tcp, self._options = plain_tcp, dict(options or {})
-        self._keeper = keeper
+        self._keeper, self._faults = keeper, faults
         names = interface_names(prefix, len(lanes))
         self.nodes = tuple(
             Node(index, board, lane, names[index], self.plan.node(index), image, self)
@@ -145,7 +147,7 @@ class Bridge:
         mtu = max(image.mtu if image else DEFAULT_MTU for image in board.images)
         stateless = sum(1 << lane for lane, image in enumerate(board.images) if image and image.stateless)
         options = {"mtu": mtu, "offload_acks": stateless, **opened.options, **self._options}
-        engine.add_board(opened.transport, opened.owner, **options)
+        engine.add_board(opened.transport, opened.owner, self._faults, **options)
         return opened
 
     def stop(self) -> None:
