@@ -30,7 +30,11 @@ VERSION = PROTOCOL["version"]["firmware"]
 
 @click.group()
 def board() -> None:
-    """One board: its pump firmware."""
+    """One board: its pump firmware.
+
+    \b
+      tinymux board update          the chip that waits in its bootloader
+    """
 
 
 @board.command()

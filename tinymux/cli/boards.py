@@ -16,11 +16,22 @@ COLUMNS = ("serial", "path", "label", "firmware", "speed", "state")
 
 
 @click.command("boards")
-@click.option("-o", "--output", type=click.Choice(("table", "json")), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(("table", "json")),
+    default="table",
+    show_default=True,
+    help="For people, or for machines.",
+)
 def boards(output: str) -> None:
     """List the boards on USB. Any column of the first three names a board for --board.
 
     Nothing is taken from whoever uses a board. Exit status 0, also where there is none.
+
+    \b
+      tinymux boards
+      tinymux boards -o json
     """
     found = [row(board) for board in plugged_in()]
     if output == "json":

@@ -129,11 +129,21 @@ CHECKS = (
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="For people, or for machines.",
+)
 def doctor(output: str) -> None:
     """Check what tinymux needs on this machine, and say what to do about what is missing.
 
     Exit status 1 if the simulated board could not run here either.
+
+    \b
+      tinymux doctor
     """
     findings = [check() for check in CHECKS]
     if output == "json":

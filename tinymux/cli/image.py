@@ -17,7 +17,12 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 
 @click.group()
 def image() -> None:
-    """Look at an image before it is flashed."""
+    """Look at an image before it is flashed.
+
+    \b
+      tinymux image check hello.elf
+      tinymux image size hello.elf
+    """
 
 
 @image.command()

@@ -23,7 +23,7 @@ def install(root: Path) -> None:
     """Set this machine up for boards: udev rule, user, service, configuration. As root; again is harmless.
 
     \b
-      sudo tinymux install && sudo systemctl enable --now tinymuxd
+      tinymux install && systemctl enable --now tinymuxd     as root
     """
     for line in machine.install(root):
         print(line)
@@ -34,6 +34,10 @@ def install(root: Path) -> None:
 @click.command()
 @ROOT
 def uninstall(root: Path) -> None:
-    """Stop the service and take away what `install` brought; the configuration stays."""
+    """Stop the service and take away what `install` brought; the configuration stays.
+
+    \b
+      tinymux uninstall             as root
+    """
     for line in machine.uninstall(root):
         print(line)

@@ -12,7 +12,7 @@ import click
 from tinymux.errors import TinymuxError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LAYERS = ("tiny", "lane", "ip", "icmp", "udp", "tcp", "http", "slip")
+LAYERS = ("tiny", "lane", "ip", "ip_send", "icmp", "udp", "tcp", "http", "slip")
 MAKEFILE = """\
 # make: build and check; make sim: see it answer; make up: serve it; make flash NODE=b0/3: onto a tiny
 TINYMUX ?= {tinymux}
