@@ -12,7 +12,7 @@ from tinymux.errors import NetworkError
 from tinymux.namespace import Namespace
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def own_network():
     """A network namespace for these tests alone, where one may be made; else the present one is our own."""
     try:

@@ -18,7 +18,7 @@ from tinymux.errors import NetworkError
 from tinymux.namespace import Namespace
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def own_network():
     """A network namespace for these tests alone, so that the host's networks do not matter.
 
