@@ -168,7 +168,7 @@ def test_a_silent_tiny_is_reset_at_growing_intervals(board, monkeypatch):
 
 
 def test_pages_come_through_over_lanes_that_lose_bytes(board):
-    poor = tinymux.SimulatedBoard(image=board.images, byte_loss=0.0002, lane_noise=0.000005, seed=7)
+    poor = tinymux.SimulatedBoard(image=board.images, byte_loss=0.0005, lane_noise=0.00001, seed=7)
     with tinymux.Bridge(poor) as bridge:
         for node in bridge.nodes[:8]:  # TCP tries again after 1, 2, 4, 8, 16 s
             assert ask(f"{node.address}:80", seconds=60)[0] == 200
