@@ -37,13 +37,13 @@ static uint8_t address; /* what SET_ADDRESS asked for */
 static void endpoint_off(uint8_t number)
 {
     UENUM = number;
-    UECONX = 0; /* empties its banks, clears halt and data toggle (22.6) */
+    UECONX = 0; /* empties its banks, clears the data toggle (22.6) */
 }
 
 static void endpoint(uint8_t number, uint8_t kind, uint8_t banks, uint8_t events)
 {
     endpoint_off(number);
-    UECONX = 1 << EPEN;
+    UECONX = 1 << STALLRQC | 1 << EPEN; /* a halt is not among what 22.3 and 22.6 reset */
     UECFG0X = kind;
     UECFG1X = banks;
     UEIENX = events;

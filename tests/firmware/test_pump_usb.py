@@ -145,6 +145,16 @@ def test_a_halted_endpoint_stalls_until_it_is_cleared(board: Board, address: int
     assert board.exchange(run_of("TX", [0xFFFF, 0xFFFF])) == [bytes([OP["TX"], 2])]
 
 
+@pytest.mark.parametrize("address", [EP_OUT, IN_ADDRESS])
+@pytest.mark.parametrize("request_", [(SET, 9, 1), (SET | INTERFACE, 11, 0)], ids=["configuration", "interface"])
+def test_a_clean_start_ends_a_halt(board: Board, address: int, request_: tuple[int, int, int]) -> None:
+    """USB 2.0 section 9.4.5: of any endpoint that SET_CONFIGURATION or SET_INTERFACE concern, halted or not."""
+    board.control(SET | ENDPOINT, 3, 0, address)
+    board.control(*request_)
+    assert board.control(GET | ENDPOINT, 0, 0, address, 2) == b"\x00\x00"
+    assert board.exchange(run_of("TX", [0xFFFF])) == [bytes([OP["TX"], 1])]
+
+
 def test_features_that_do_not_exist_stall(board: Board) -> None:
     assert stalls(board, SET | ENDPOINT, 3, 1, EP_OUT)
     assert stalls(board, SET | ENDPOINT, 3, 0, 0)
