@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,12 @@ def headers() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "ext").rglob("*.h"))
 
 
+def parts(name: str) -> list[str]:
+    """The files that a .pyx includes."""
+    text = (ROOT / "tinymux" / f"{name}.pyx").read_text(encoding="utf-8")
+    return [f"tinymux/{part}" for part in re.findall(r'^include "(.+)"$', text, re.MULTILINE)]
+
+
 def extension(name: str, patterns: list[str], libraries: list[str]) -> Extension:
     return Extension(
         f"tinymux.{name}",
@@ -35,7 +42,7 @@ def extension(name: str, patterns: list[str], libraries: list[str]) -> Extension
         include_dirs=INCLUDE,
         extra_compile_args=CFLAGS,
         libraries=libraries,
-        depends=[*headers(), "board/wiring.toml", "atmega/protocol.toml"],
+        depends=[*headers(), *parts(name), "board/wiring.toml", "atmega/protocol.toml"],
     )
 
 

@@ -4,7 +4,7 @@
 cimport cython
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.errno cimport EAGAIN, ENOENT, ERANGE
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -29,31 +29,6 @@ cdef extern from "engine/board_link.h" nogil:
         transport *transport
         uint64_t heard
 
-cdef extern from "engine/tpi.h" nogil:
-    enum: TPI_STEPS, TPI_DATA
-    cdef struct tpi_step:
-        uint8_t kind, command
-        uint16_t address, length, at
-    cdef struct tpi_job:
-        tpi_step steps[1]
-        unsigned count
-        uint8_t data[1]
-    cdef struct tpi_report:
-        uint8_t outcome, step
-        uint16_t done
-        uint32_t recoveries
-
-cdef extern from "engine/programming.h" nogil:
-    enum: PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_HOLD, PROGRAMMING_END
-    cdef struct programming_call:
-        int what
-        uint16_t lanes
-        unsigned lane
-        const tpi_job *job
-        tpi_report *reports
-        uint8_t *data
-    int programming_do(board_link *, void *call)
-
 cdef extern from "engine/link.h" nogil:
     ctypedef struct engine_link "struct link":
         const link_ops *ops
@@ -61,18 +36,6 @@ cdef extern from "engine/link.h" nogil:
     cdef struct link_ops:
         void (*free)(engine_link *)
     engine_link *link_of_board(transport *, const engine_options *, int *error)
-
-cdef extern from "engine/tty.h" nogil:
-    engine_link *ttys_new(const int *fds, unsigned count, int *error)
-
-cdef extern from "engine/loopback.h" nogil:
-    engine_link *loopback_new()
-
-cdef extern from "engine/faults.h" nogil:
-    cdef struct fault_rates:
-        uint64_t delay_ns, seed
-    engine_link *faults_around(engine_link *, const fault_rates *)
-    const void *faults_counters(const engine_link *)
 
 cdef extern from "engine/capture.h" nogil:
     cdef struct capture:
@@ -109,37 +72,17 @@ cdef extern from "engine/engine.h" nogil:
     bint engine_next_event(engine *, engine_event *)
     uint64_t engine_events_lost(engine *)
 
-cdef extern from "engine/wire.h" nogil:
-    cdef struct wire:
-        pass
-    ctypedef void wire_packet_fn(void *context, unsigned lane, const uint8_t *packet, unsigned length) noexcept
-    wire *wire_new(transport *, const engine_options *, uint16_t lanes, int *error)
-    void wire_free(wire *)
-    void wire_hook(wire *, wire_packet_fn *, void *context)
-    int wire_send(wire *, unsigned lane, const uint8_t *packet, unsigned length)
-    int wire_receive(wire *, unsigned *lane, uint8_t *packet)
-    int wire_run(wire *, uint64_t planes, uint64_t ns, bint until_packet)
-    const void *wire_lane_counters(wire *, unsigned lane)
-    const void *wire_board_counters(wire *)
-    board_link *wire_link(wire *)
-
 cdef extern from *:
     """
     #define NAME(name) #name,
     static const char *lane_names[] = { LANE_COUNTERS(NAME) NULL };
     static const char *board_names[] = { BOARD_COUNTERS(NAME) NULL };
     static const char *event_names[] = { ENGINE_EVENTS(NAME) NULL };
-    static const char *outcome_names[] = { TPI_OUTCOMES(NAME) NULL };
-    static const char *fault_names[] = { FAULT_KINDS(NAME) NULL };
-    static const char *fault_counter_names[] = { FAULT_KINDS(NAME) "overrun", NULL };
-    #undef NAME
+    // NAME() makes the name lists of the parts, too.
     """
     const char *lane_names[]
     const char *board_names[]
     const char *event_names[]
-    const char *outcome_names[]
-    const char *fault_names[]
-    const char *fault_counter_names[]
     enum: LANES
     uint64_t COUNTED(uint64_t) nogil
 
@@ -157,6 +100,12 @@ cdef transport *transport_of(object capsule) except NULL:
     return <transport *>PyCapsule_GetPointer(capsule, TRANSPORT_CAPSULE)
 
 
+cdef unsigned checked_lane(lane) except? 255:
+    if not 0 <= lane < LANES:
+        raise BoardError(f"there is no lane {lane}: a board has lanes 0 to {LANES - 1}")
+    return lane
+
+
 cdef engine_options options_of(dict given) except *:
     cdef engine_options result = OPTIONS_DEFAULT
     for name, value in given.items():
@@ -166,23 +115,6 @@ cdef engine_options options_of(dict given) except *:
         if error == -ERANGE:
             raise TinymuxError(f"option {name}: {value} is out of its bounds; see ext/engine/options.h")
     return result
-
-
-cdef fault_rates rates_of(dict given) except *:
-    cdef fault_rates rates
-    cdef double *values = <double *>&rates
-    cdef Py_ssize_t i = 0
-    left = dict(given)
-    rates.seed = left.pop("seed", 0)
-    rates.delay_ns = int(left.pop("delay_ms", 10) * 1e6)
-    while fault_names[i] is not NULL:
-        values[i] = left.pop(fault_names[i].decode(), 0.0)
-        if not 0 <= values[i] <= 1:
-            raise TinymuxError(f"fault {fault_names[i].decode()}: {values[i]} is no probability")
-        i += 1
-    if left:
-        raise TinymuxError(f"there is no fault {', '.join(left)}; see ext/engine/faults.h")
-    return rates
 
 
 cdef dict counters_of(const void *counters, const char **names):
@@ -195,39 +127,8 @@ cdef dict counters_of(const void *counters, const char **names):
     return result
 
 
-cdef class Link:
-    cdef engine_link *link
-
-    def __dealloc__(self):
-        if self.link is not NULL:
-            self.link.ops.free(self.link)
-
-    # For who takes it over.
-    cdef engine_link *give(self) except NULL:
-        link, self.link = self.link, NULL
-        if link is NULL:
-            raise BoardError("this link is in use already")
-        return link
-
-
-cdef class Ttys(Link):
-    def __init__(self, fds):
-        cdef int numbers[16]
-        cdef int error
-        if not 0 < len(fds) <= LANES:
-            raise BoardError(f"{len(fds)} serial ports: from 1 to {LANES} make a link")
-        for i, fd in enumerate(fds):
-            numbers[i] = fd
-        self.link = ttys_new(numbers, len(fds), &error)
-        if self.link is NULL:
-            check(error, "use the serial ports", BoardError)
-
-
-cdef class Loopback(Link):
-    def __init__(self):
-        self.link = loopback_new()
-        if self.link is NULL:
-            raise MemoryError
+include "_links.pxi"
+include "_programming.pxi"
 
 
 # Owners must outlive what is freed in __dealloc__, so the collector may not clear them before.
@@ -366,160 +267,5 @@ cdef class Engine:
         return result
 
 
-@cython.no_gc_clear
-cdef class Capture:
-    cdef capture *capture
-    cdef Engine owner
-
-    def __init__(self, Engine owner, int fd, lanes):
-        cdef int error
-        names = [name.encode() for name in lanes.values()]
-        cdef const char **pointers = <const char **>calloc(len(names) + 1, sizeof(char *))
-        if pointers is NULL:
-            raise MemoryError
-        for i, name in enumerate(names):
-            pointers[i] = name
-        self.capture = capture_new(fd, pointers, len(names), &error)
-        free(pointers)
-        if self.capture is NULL:
-            check(error, "begin the capture")
-        if owner.capture is not NULL:
-            self.close()
-            raise TinymuxError("this engine captures already")
-        self.owner = owner
-        owner.capture = self.capture
-        self.attach(list(lanes))
-
-    cdef attach(self, lanes):
-        cdef int board, lane
-        cdef int number = 0
-        cdef int result = 0
-        with nogil:
-            engine_capture(self.owner.engine, self.capture)
-        for board, lane in lanes:
-            with nogil:
-                result = engine_capture_lane(self.owner.engine, board, lane, number)
-            number += 1
-            if result < 0:
-                self.close()
-                check(result, f"capture lane {lane} of board {board}", BoardError)
-
-    def __dealloc__(self):
-        self.end()
-
-    cdef int end(self) noexcept:
-        cdef int result = 0
-        if self.capture is NULL:
-            return 0
-        with nogil:
-            if self.owner is not None:
-                engine_capture(self.owner.engine, NULL)
-                self.owner.capture = NULL
-            result = capture_free(self.capture)
-        self.capture = NULL
-        return result
-
-    def close(self):
-        check(self.end(), "write the capture")
-
-    @property
-    def written(self):
-        return 0 if self.capture is NULL else capture_written(self.capture)
-
-    @property
-    def dropped(self):
-        return 0 if self.capture is NULL else capture_dropped(self.capture)
-
-    @property
-    def error(self):
-        return 0 if self.capture is NULL else -capture_error(self.capture)
-
-
-cdef void packet_came(void *context, unsigned lane, const uint8_t *packet, unsigned length) noexcept with gil:
-    cdef Wire self = <Wire>context
-    if self.failure is not None:
-        return
-    try:
-        self.on_packet(lane, packet[:length])
-    except BaseException as failure:
-        self.failure = failure
-
-
-@cython.no_gc_clear
-cdef class Wire:
-    cdef wire *wire
-    cdef tuple owners
-    cdef object on_packet, failure
-
-    def __cinit__(self, transport, owner=None, *, lanes=range(16), on_packet=None, **options):
-        cdef engine_options chosen = options_of(options)
-        cdef int error
-        cdef uint16_t mask = 0
-        for lane in lanes:
-            mask |= 1 << checked_lane(lane)
-        self.owners = (transport, owner)
-        self.wire = wire_new(transport_of(transport), &chosen, mask, &error)
-        if self.wire is NULL:
-            check(error, "start the board's tinies", BoardError)
-        self.on_packet = on_packet
-        if on_packet is not None:
-            wire_hook(self.wire, packet_came, <void *>self)
-
-    def __dealloc__(self):
-        with nogil:
-            wire_free(self.wire)
-
-    def send(self, lane, const uint8_t[::1] packet):
-        check(wire_send(self.wire, checked_lane(lane), &packet[0], packet.shape[0]), f"send on lane {lane}")
-
-    def run(self, planes=None, *, seconds=None, until_packet=False):
-        cdef uint64_t most = UINT64_MAX if planes is None else planes
-        cdef uint64_t ns = UINT64_MAX if seconds is None else int(seconds * 1e9)
-        cdef uint64_t before = wire_link(self.wire).heard
-        cdef bint until = until_packet
-        cdef int result
-        with nogil:
-            result = wire_run(self.wire, most, ns, until)
-        failure, self.failure = self.failure, None
-        if failure is not None:
-            raise failure
-        check(result, "run the board", BoardError)
-        return wire_link(self.wire).heard - before
-
-    def receive(self):
-        cdef uint8_t packet[MTU_MAX]
-        cdef unsigned lane
-        result = []
-        while True:
-            length = wire_receive(self.wire, &lane, packet)
-            if length == -EAGAIN:
-                return result
-            result.append((lane, packet[:length]))
-
-    @property
-    def planes(self):
-        return wire_link(self.wire).heard
-
-    @property
-    def seconds(self):
-        return wire_link(self.wire).transport.board_ns / 1e9
-
-    def programming(self):
-        cdef Programming lanes = Programming.__new__(Programming)
-        lanes.owner, lanes.link = self, wire_link(self.wire)
-        return lanes
-
-    def counters(self, lane):
-        return counters_of(wire_lane_counters(self.wire, checked_lane(lane)), lane_names)
-
-    def board_counters(self):
-        return counters_of(wire_board_counters(self.wire), board_names)
-
-
-include "_programming.pxi"
-
-
-cdef unsigned checked_lane(lane) except? 255:
-    if not 0 <= lane < LANES:
-        raise BoardError(f"there is no lane {lane}: a board has lanes 0 to {LANES - 1}")
-    return lane
+include "_capture.pxi"
+include "_wire.pxi"

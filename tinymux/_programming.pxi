@@ -1,4 +1,36 @@
-# Lanes out of service for TPI (ext/engine/programming.h), a part of _engine.pyx.
+# Lanes out of service for TPI (ext/engine/programming.h). Part of _engine.pyx.
+
+cdef extern from "engine/tpi.h" nogil:
+    enum: TPI_STEPS, TPI_DATA
+    cdef struct tpi_step:
+        uint8_t kind, command
+        uint16_t address, length, at
+    cdef struct tpi_job:
+        tpi_step steps[1]
+        unsigned count
+        uint8_t data[1]
+    cdef struct tpi_report:
+        uint8_t outcome, step
+        uint16_t done
+        uint32_t recoveries
+
+cdef extern from "engine/programming.h" nogil:
+    enum: PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_HOLD, PROGRAMMING_END
+    cdef struct programming_call:
+        int what
+        uint16_t lanes
+        unsigned lane
+        const tpi_job *job
+        tpi_report *reports
+        uint8_t *data
+    int programming_do(board_link *, void *call)
+
+cdef extern from *:
+    """
+    static const char *outcome_names[] = { TPI_OUTCOMES(NAME) NULL };
+    """
+    const char *outcome_names[]
+
 
 class Report(NamedTuple):
     """How a lane's programming job stands."""
