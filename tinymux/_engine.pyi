@@ -72,6 +72,19 @@ class Loopback(Link):
 
     def __init__(self) -> None: ...
 
+class SyntheticBoard:
+    """A board without its chips, for load (ext/engine/synthetic.h): pump and sixteen tinies that answer every IPv4 packet.
+    Its time passes as fast as it is asked to."""
+
+    def __init__(self) -> None: ...
+    @property
+    def transport(self) -> object:
+        """For an Engine or a Wire, with this as the owner."""
+
+    @property
+    def seconds(self) -> float:
+        """Board time; to be read while nobody uses the board, or as an indication."""
+
 class Engine:
     """Many boards, their lanes on tuns, served by one thread without the GIL. Any thread may call it."""
 

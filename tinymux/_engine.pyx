@@ -2,7 +2,7 @@
 """The engine (ext/engine): boards' lanes on tuns, on a thread of its own; and a wire to try a board by hand."""
 
 cimport cython
-from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.errno cimport EAGAIN, ENOENT, ERANGE
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free

@@ -6,6 +6,10 @@ cdef extern from "engine/tty.h" nogil:
 cdef extern from "engine/loopback.h" nogil:
     engine_link *loopback_new()
 
+cdef extern from "engine/synthetic.h" nogil:
+    transport *synthetic_new()
+    void synthetic_free(transport *)
+
 cdef extern from "engine/faults.h" nogil:
     cdef struct fault_rates:
         uint64_t delay_ns, seed
@@ -71,3 +75,23 @@ cdef class Loopback(Link):
         self.link = loopback_new()
         if self.link is NULL:
             raise MemoryError
+
+
+cdef class SyntheticBoard:
+    cdef transport *board
+
+    def __cinit__(self):
+        self.board = synthetic_new()
+        if self.board is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        synthetic_free(self.board)
+
+    @property
+    def transport(self):
+        return PyCapsule_New(self.board, TRANSPORT_CAPSULE, NULL)
+
+    @property
+    def seconds(self):
+        return self.board.board_ns / 1e9

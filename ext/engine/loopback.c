@@ -1,15 +1,10 @@
 /* Synthetic nodes: see loopback.h. */
 #include "loopback.h"
 #include "ip.h"
+#include "node.h"
 #include <stdlib.h>
-#include <string.h>
 
-enum {
-    BUDGET = 64, /* packets of a lane before the others have their turn */
-    TTL = 64,
-    ICMP = 1,
-    ECHO_REQUEST = 8,
-};
+enum { BUDGET = 64 }; /* packets of a lane before the others have their turn */
 
 struct loopback {
     struct link link; /* the first member: they share their address */
@@ -21,31 +16,6 @@ struct loopback {
 static struct loopback *loopback_of(struct link *link)
 {
     return (struct loopback *)link;
-}
-
-/* Replace a 16-bit word that a checksum covers (RFC 1624, equation 3). */
-static void patch(uint8_t *checksum, uint8_t *word, unsigned value)
-{
-    uint32_t was = (uint32_t)word[0] << 8 | word[1], sum = (uint32_t)checksum[0] << 8 | checksum[1];
-    sum = (~sum & 0xFFFF) + (~was & 0xFFFF) + value;
-    sum = (sum & 0xFFFF) + (sum >> 16);
-    sum = ~(sum + (sum >> 16));
-    word[0] = (uint8_t)(value >> 8);
-    word[1] = (uint8_t)value;
-    checksum[0] = (uint8_t)(sum >> 8);
-    checksum[1] = (uint8_t)sum;
-}
-
-static void answer(uint8_t *packet, unsigned length)
-{
-    const unsigned header = 4u * (packet[0] & 15);
-    uint8_t source[4];
-    memcpy(source, packet + 12, 4);
-    memcpy(packet + 12, packet + 16, 4);
-    memcpy(packet + 16, source, 4);
-    patch(packet + 10, packet + 8, (unsigned)TTL << 8 | packet[9]);
-    if (packet[9] == ICMP && length >= header + 8 && packet[header] == ECHO_REQUEST)
-        patch(packet + header + 2, packet + header, packet[header + 1]);
 }
 
 static void serve(struct loopback *loopback, unsigned lane)
@@ -65,7 +35,7 @@ static void serve(struct loopback *loopback, unsigned lane)
             COUNT(counters->drop_version);
             continue;
         }
-        answer(packet, (unsigned)length);
+        node_answer(packet, (unsigned)length);
         COUNT(counters->packets_in);
         COUNT_BY(counters->bytes_in, (uint64_t)length);
         link->owner->give(link->context, lane, packet, (unsigned)length);
