@@ -76,3 +76,23 @@ class Board:
     def led(self) -> bool: ...
     @property
     def pump(self) -> PumpState: ...
+
+class Metered(NamedTuple):
+    stack: int
+    stack_at: int
+    underflow: bool
+    stored: frozenset[int]
+    pushed: frozenset[int]
+    eaten: frozenset[int]
+    looks: int
+    bytes: int
+    missed: int
+    in_byte: int
+    in_byte_at: int
+    between: int
+    between_at: int
+    plane_ps: int
+
+class Meter:
+    def __init__(self, board: Board, lane: int) -> None: ...
+    def read(self) -> Metered: ...

@@ -4,7 +4,7 @@
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ cdef extern from "attiny10.h" nogil:
     cdef struct tiny:
         avr avr
         uint16_t vcc_mv
+        void *watcher
         tiny_nvm nvm
     int tiny_pin(const tiny *, unsigned pin, uint64_t ps)
 
@@ -438,3 +439,6 @@ cdef class Board:
             return PumpState(m.avr.pc * 2, m.avr.cycle, m.avr.illegal, m.unknown, m.misuse, m.resets)
         finally:
             board_transport_unlock(&self.link)
+
+
+include "_meter.pxi"

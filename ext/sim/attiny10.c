@@ -281,13 +281,27 @@ void tiny_user_pin(struct tiny *tiny, uint64_t time_ps, bool level)
         tiny_due(tiny, PART_PINS, tiny->avr.cycle + 1);
 }
 
-/* In reset, starting up, or without a clock: edges pass by. */
+/* Edges pass by. */
+static void pass(struct tiny *tiny, uint64_t until_ps)
+{
+    tiny->clock_seen = wire_seen(tiny->clock, tiny->clock_seen, until_ps);
+    tiny->lane_seen = wire_seen(&tiny->lane, tiny->lane_seen, until_ps);
+}
+
+/* In reset, starting up, or without a clock. */
 static void wait(struct tiny *tiny, uint64_t until_ps)
 {
     if (tiny->start_ps == UINT64_MAX)
         tpi_run(tiny, until_ps);
-    tiny->clock_seen = wire_seen(tiny->clock, tiny->clock_seen, until_ps);
-    tiny->lane_seen = wire_seen(&tiny->lane, tiny->lane_seen, until_ps);
+    pass(tiny, until_ps);
+}
+
+/* A program that does not look at its pins: what no later look can see passes by, before the rings are full. */
+static void keep_up(struct tiny *tiny, uint64_t until_ps)
+{
+    uint64_t clock = tiny->clock->count - tiny->clock_seen, lane = tiny->lane.count - tiny->lane_seen;
+    if ((clock > WIRE_EDGES / 4 || lane > WIRE_EDGES / 4) && until_ps > tiny->period_ps)
+        pass(tiny, until_ps - tiny->period_ps);
 }
 
 /* Out of reset and started up. False: reset again on the way. */
@@ -308,7 +322,12 @@ static bool run(struct tiny *tiny, uint64_t until_ps)
         } else if (avr->cycle >= until) {
             return true;
         } else {
-            avr_run(avr, until < tiny->event ? until : tiny->event);
+            uint64_t stop = until < tiny->event ? until : tiny->event;
+            if (tiny->watch && !avr->asleep) {
+                tiny->watch(tiny);
+                stop = avr->cycle + 1; /* one instruction, or the way into an interrupt */
+            }
+            avr_run(avr, stop);
             if (tiny->retimed)
                 until = tiny_cycle(tiny, until_ps);
             tiny->retimed = false;
@@ -329,8 +348,10 @@ void tiny_run(struct tiny *tiny, uint64_t until_ps)
             clock_start(tiny, tiny->start_ps);
             watchdog_start(tiny, tiny->start_ps);
         }
-        if (!tiny->stopped && run(tiny, until_ps) && !tiny->stopped)
+        if (!tiny->stopped && run(tiny, until_ps) && !tiny->stopped) {
+            keep_up(tiny, until_ps);
             break;
+        }
         if (tiny->stopped && tiny->watchdog_ps > until_ps) { /* only the watchdog gets it out of this */
             wait(tiny, until_ps);
             break;

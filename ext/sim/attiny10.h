@@ -78,6 +78,10 @@ struct tiny {
     /* Called at each change of `pins`, with the board time of the change; for LEDs and traces. May be NULL. */
     void (*changed)(struct tiny *, uint64_t time_ps);
     void *context; /* the board's own */
+    /* Called before each instruction and each interrupt, with avr->pc where it is: for meters and debuggers. While it is
+     * set nothing is jumped over: the tiny is slow, and runs exactly as without. May be NULL. */
+    void (*watch)(struct tiny *);
+    void *watcher;
 
     /* --- time: cycle c begins at epoch_ps + (c - epoch_cycle) * period_ps --- */
     uint64_t epoch_ps, epoch_cycle;
