@@ -6,6 +6,7 @@
 
 enum {
     HELD = 256, /* packets that can be late at the same time */
+    BUDGET = 64, /* packets lost in a row before others have their turn */
 };
 #define REORDER_NS UINT64_C(20000000)
 
@@ -25,7 +26,9 @@ struct faults {
     struct link *inner;
     struct fault_rates rates;
     struct fault_counters counters;
-    uint64_t random, now_ns, orders;
+    uint64_t random[LANES][2]; /* of each lane and direction, so that lanes do not disturb each other's faults */
+    uint64_t now_ns, orders;
+    unsigned again; /* lanes whose budget was used up */
     unsigned count; /* of `held` in use */
     struct held held[HELD];
 };
@@ -43,40 +46,43 @@ static struct faults *faults_of(struct link *link)
 }
 
 /* SplitMix64. */
-static uint64_t next_random(struct faults *faults)
+static uint64_t next_random(uint64_t *random)
 {
-    uint64_t z = faults->random += UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t z = *random += UINT64_C(0x9E3779B97F4A7C15);
     z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
     z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
     return z ^ z >> 31;
 }
 
-static bool happens(struct faults *faults, double probability, uint64_t *counter)
+static bool happens(uint64_t *random, double probability)
 {
-    bool yes = (double)(next_random(faults) >> 11) * 0x1p-53 < probability;
-    if (yes)
-        COUNT(*counter);
-    return yes;
+    return (double)(next_random(random) >> 11) * 0x1p-53 < probability;
 }
 
-static struct fate draw(struct faults *faults)
+static struct fate draw(struct faults *faults, uint64_t *random)
 {
     struct fate fate;
-#define DRAW(name) fate.name = happens(faults, faults->rates.name, &faults->counters.name);
+#define DRAW(name) fate.name = happens(random, faults->rates.name);
     FAULT_KINDS(DRAW)
 #undef DRAW
+    if (fate.drop) /* nothing more can happen to it */
+        fate = (struct fate){ .drop = true };
+    fate.reorder &= !fate.delay;
+#define TALLY(name) COUNT_BY(faults->counters.name, fate.name);
+    FAULT_KINDS(TALLY)
+#undef TALLY
     return fate;
 }
 
 /* Its new length. */
-static unsigned damage(struct faults *faults, struct fate fate, uint8_t *packet, unsigned length)
+static unsigned damage(uint64_t *random, struct fate fate, uint8_t *packet, unsigned length)
 {
     if (fate.corrupt && length) {
-        uint64_t bit = next_random(faults) % (8 * (uint64_t)length);
+        uint64_t bit = next_random(random) % (8 * (uint64_t)length);
         packet[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     if (fate.byte_loss && length) {
-        uint64_t at = next_random(faults) % length;
+        uint64_t at = next_random(random) % length;
         memmove(packet + at, packet + at + 1, length - 1 - at);
         length--;
     }
@@ -166,15 +172,18 @@ static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
         release(faults, late);
         return late->length;
     }
-    for (;;) {
+    uint64_t *random = &faults->random[lane][true];
+    for (unsigned i = 0; i < BUDGET; i++) {
         int length = faults->link.owner->take(faults->link.context, lane, packet, size);
         if (length <= 0)
             return length;
-        struct fate fate = draw(faults);
-        unsigned left = damage(faults, fate, packet, (unsigned)length);
+        struct fate fate = draw(faults, random);
+        unsigned left = damage(random, fate, packet, (unsigned)length);
         if (left && passes(faults, fate, true, lane, packet, left))
             return (int)left;
     }
+    faults->again |= link_bit(lane);
+    return -EAGAIN;
 }
 
 static void deliver(struct faults *faults, unsigned lane, const uint8_t *packet, unsigned length)
@@ -208,9 +217,10 @@ static void give(void *context, unsigned lane, const uint8_t *packet, unsigned l
 {
     struct faults *faults = context;
     uint8_t copy[MTU_MAX];
-    struct fate fate = draw(faults);
+    uint64_t *random = &faults->random[lane][false];
+    struct fate fate = draw(faults, random);
     memcpy(copy, packet, length);
-    length = damage(faults, fate, copy, length);
+    length = damage(random, fate, copy, length);
     if (passes(faults, fate, false, lane, copy, length)) {
         deliver(faults, lane, copy, length);
         deliver_late(faults, lane);
@@ -236,6 +246,9 @@ static int run(struct link *link, uint64_t now_ns)
 {
     struct faults *faults = faults_of(link);
     faults->now_ns = now_ns;
+    EACH_LANE_OF(lane, faults->again)
+        wake(link, lane);
+    faults->again = 0;
     for (unsigned i = 0, left = faults->count; i < HELD && left; i++) {
         struct held *held = &faults->held[i];
         left -= held->used;
@@ -252,7 +265,7 @@ static int run(struct link *link, uint64_t now_ns)
 static uint64_t deadline(struct link *link)
 {
     struct faults *faults = faults_of(link);
-    uint64_t when = faults->inner->ops->deadline(faults->inner);
+    uint64_t when = faults->again ? 0 : faults->inner->ops->deadline(faults->inner);
     for (unsigned i = 0, left = faults->count; i < HELD && left; i++) {
         const struct held *held = &faults->held[i];
         left -= held->used;
@@ -308,7 +321,10 @@ struct link *faults_around(struct link *inner, const struct fault_rates *rates)
     faults->link.ops = &ops;
     faults->inner = inner;
     faults->rates = *rates;
-    faults->random = rates->seed;
+    uint64_t seed = rates->seed;
+    for (unsigned lane = 0; lane < LANES; lane++)
+        for (unsigned out = 0; out < 2; out++)
+            faults->random[lane][out] = next_random(&seed);
     inner->owner = &owner;
     inner->context = faults;
     return &faults->link;

@@ -3,7 +3,9 @@
 #define TINYMUX_FAULTS_H
 #include "link.h"
 
-/* X(name): probabilities per packet, from 0 to 1; each is decided for itself. */
+/* X(name): probabilities per packet, from 0 to 1; each is decided for itself, but a packet that is lost meets nothing
+ * else, and one that is late is not overtaken as well. The seed decides for each lane and direction by itself: the n-th
+ * packet there meets the same whenever it comes and whatever others do. */
 #define FAULT_KINDS(X)                                                                                \
     X(drop)      /* the packet is lost */                                                              \
     X(corrupt)   /* one bit is inverted */                                                             \

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
+from contextlib import suppress
 
 import pytest
 from test_tty import Rig, packet
@@ -82,6 +84,60 @@ def test_the_same_seed_gives_the_same_faults(rig_with):
     assert survivors(7) != survivors(8)
 
 
+def test_other_lanes_do_not_change_a_lanes_faults():
+    """Lane 0 loses the same packets whether its neighbour talks in between or not, and whatever comes the other way."""
+
+    def survivors(disturbed: bool) -> list[bytes]:
+        rig = Rig(2, faults={"drop": 0.5, "seed": 7})
+        for number in range(64):
+            if disturbed:
+                os.write(rig.far[1], encode(packet(40, number)))
+                rig.tuns[0].send(packet(40, number))
+            os.write(rig.far[0], encode(packet(40, number)))
+            rig.eventually(lambda number=number: rig.counters(0)["packets_in"] > number)
+        rig.tuns[0].settimeout(0.1)
+        got = []
+        with pytest.raises(TimeoutError):
+            while True:
+                got.append(rig.tuns[0].recv(2000))
+        rig.close()
+        return got
+
+    alone = survivors(disturbed=False)
+    assert 16 < len(alone) < 48
+    assert survivors(disturbed=True) == alone
+
+
+def test_a_packet_that_is_lost_meets_nothing_else(rig_with):
+    rig = rig_with(drop=1.0, corrupt=1.0, duplicate=1.0, delay=1.0, reorder=1.0, byte_loss=1.0)
+    for number in range(10):
+        rig.tuns[0].send(packet(40, number))
+    rig.eventually(lambda: faults(rig)["drop"] == 10)
+    assert sum(faults(rig).values()) == 10
+
+
+def test_a_flood_that_is_lost_holds_nobody_up():
+    """A tun that is never empty, all of it dropped: the other lane is served meanwhile."""
+    rig = Rig(2, faults={"drop": 1.0})
+    flood = threading.Event()
+
+    def send() -> None:
+        while not flood.is_set():
+            with suppress(BlockingIOError):
+                rig.tuns[0].send(packet(40), socket.MSG_DONTWAIT)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        rig.eventually(lambda: faults(rig)["drop"] > 1000)
+        os.write(rig.far[1], encode(packet(40)))
+        rig.eventually(lambda: rig.counters(1)["packets_in"] == 1)
+    finally:
+        flood.set()
+        sender.join()
+    rig.close()
+
+
 def test_corrupt_inverts_one_bit_and_bad_packets_do_not_reach_the_kernel(rig_with):
     rig = rig_with(corrupt=1.0, seed=3)
     rig.tuns[0].send(packet(40))
@@ -129,7 +185,6 @@ def test_reorder_both_ways(rig_with):
 
 
 def test_delay(rig_with):
-
     rig = rig_with(delay=1.0, delay_ms=50)
     start = time.monotonic()
     assert from_device(rig, 3, 3) == [packet(40, number) for number in range(3)]
