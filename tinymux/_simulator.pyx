@@ -442,3 +442,4 @@ cdef class Board:
 
 
 include "_meter.pxi"
+include "_debug.pxi"

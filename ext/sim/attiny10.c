@@ -323,10 +323,10 @@ static bool run(struct tiny *tiny, uint64_t until_ps)
             return true;
         } else {
             uint64_t stop = until < tiny->event ? until : tiny->event;
-            if (tiny->watch && !avr->asleep) {
+            if (tiny->watch && !avr->asleep)
                 tiny->watch(tiny);
+            if (tiny->watch && (!avr->asleep || avr->irq))
                 stop = avr->cycle + 1; /* one instruction, or the way into an interrupt */
-            }
             avr_run(avr, stop);
             if (tiny->retimed)
                 until = tiny_cycle(tiny, until_ps);
