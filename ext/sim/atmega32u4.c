@@ -267,15 +267,17 @@ static void fire(struct mega *m, enum mega_event event)
 
 void mega_run(struct mega *m, uint64_t until_ps)
 {
+    m->poll.waits = false;
     while (mega_time(m) < until_ps) {
-        m->poll.waits = false;
         uint64_t goal = until_ps < m->next_event ? until_ps : m->next_event;
         uint64_t stop = cycle_at(m, goal);
         avr_run(&m->avr, stop);
         if (m->avr.cycle < stop)
             mega_jump(m, stop);
         for (unsigned i = 0; i < MEGA_EVENTS; i++)
-            if (m->event[i] <= mega_time(m))
+            if (m->event[i] <= mega_time(m)) {
+                m->poll.waits = false;
                 fire(m, i);
+            }
     }
 }
