@@ -124,6 +124,10 @@ class Engine:
     def reset(self, board: int, lane: int) -> None:
         """Reset a tiny; packets for it wait until it has started again."""
 
+    def replace_lane(self, board: int, lane: int, fd: int) -> None:
+        """Go on with another port for a lane of Ttys, whose own one hung up or not; it is duplicated. Tun and counters
+        stay, what was half sent or half received is lost."""
+
     def control(
         self, board: int, request_type: int, request: int, value: int, index: int, data_or_length: Buffer | int = 0
     ) -> bytes:

@@ -61,6 +61,7 @@ cdef extern from "engine/engine.h" nogil:
     int engine_attach(engine *, int board, int lane, int fd)
     int engine_detach(engine *, int board, int lane)
     int engine_reset(engine *, int board, int lane)
+    int engine_replace_lane(engine *, int board, int lane, int fd)
     int engine_control(engine *, int board, const uint8_t *setup, uint8_t *data, unsigned length)
     ctypedef int engine_link_fn(board_link *, void *context)
     int engine_on_link(engine *, int board, engine_link_fn *, void *context)
@@ -208,6 +209,12 @@ cdef class Engine:
         with nogil:
             result = engine_reset(self.engine, board, lane)
         check(result, f"reset lane {lane} of board {board}", BoardError)
+
+    def replace_lane(self, int board, int lane, int fd):
+        cdef int result
+        with nogil:
+            result = engine_replace_lane(self.engine, board, lane, fd)
+        check(result, f"go on with lane {lane} of board {board}", BoardError)
 
     def control(self, int board, int request_type, int request, int value, int index, data_or_length=0):
         cdef int result

@@ -27,8 +27,8 @@ class Watch:
     """A thread that acts on the engine's events.
 
     "suspect" (a tiny answers nothing) and "stuck" (its lane is held low, or it talks without end) reset that tiny;
-    "board_gone" calls the board's comeback, and becomes `failure` where it has none; all are logged. The engine tells
-    each trouble once, until it has passed.
+    "board_gone" calls the board's comeback, and becomes `failure` where it has none; "lane_gone" (a serial port has
+    hung up) calls the lane's; all are logged. The engine tells each trouble once, until it has passed.
     """
 
     def __init__(self, engine: Engine, opened: Sequence[OpenBoard] = ()) -> None:
@@ -50,9 +50,12 @@ class Watch:
             self._reset_due()
 
     def _note(self, event: Event) -> None:
-        comeback = self._comeback(event.board)
-        if event.kind == "board_gone" and comeback:
-            comeback(partial(self._engine.replace_board, event.board))
+        opened = self._opened[event.board] if event.board < len(self._opened) else None
+        if event.kind == "board_gone" and opened and opened.comeback:
+            opened.comeback(partial(self._engine.replace_board, event.board))
+            return
+        if event.kind == "lane_gone" and opened and opened.lane_comeback:
+            opened.lane_comeback(event.lane, partial(self._engine.replace_lane, event.board, event.lane))
             return
         reason = f": {os.strerror(event.error)}" if event.error else ""
         log.warning("board %d lane %d: %s%s", event.board, event.lane, event.kind, reason)

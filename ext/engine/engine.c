@@ -258,6 +258,17 @@ static int do_reset(void *context)
     return port->board->link->ops->reset_lane(port->board->link, port->lane);
 }
 
+static int do_replace_lane(void *context)
+{
+    struct call *call = context;
+    struct port *port = port_of(call->engine, call->board, call->lane);
+    if (!port)
+        return -EINVAL;
+    struct link *link = port->board->link;
+    port->board->task.due = true;
+    return link->ops->replace_lane ? link->ops->replace_lane(link, port->lane, call->fd) : -ENOTSUP;
+}
+
 static int do_control(void *context)
 {
     struct call *call = context;
@@ -348,6 +359,12 @@ int engine_reset(struct engine *engine, int board, int lane)
 {
     struct call call = { .engine = engine, .board = board, .lane = lane };
     return loop_call(&engine->loop, do_reset, &call);
+}
+
+int engine_replace_lane(struct engine *engine, int board, int lane, int fd)
+{
+    struct call call = { .engine = engine, .board = board, .lane = lane, .fd = fd };
+    return loop_call(&engine->loop, do_replace_lane, &call);
 }
 
 int engine_control(struct engine *engine, int board, const uint8_t setup[8], uint8_t *data, unsigned length)

@@ -33,6 +33,9 @@ int engine_attach(struct engine *, int board, int lane, int fd);
 int engine_detach(struct engine *, int board, int lane);
 /* Reset a tiny. Its packets wait until it has started. */
 int engine_reset(struct engine *, int board, int lane);
+/* Go on with another file for a lane of ttys, which is duplicated. -ENOTSUP: lanes of that link are no files; -EINVAL or
+ * -ENXIO: no such board or lane; or a negative errno. */
+int engine_replace_lane(struct engine *, int board, int lane, int fd);
 /* A control transfer, as struct transport_ops has it, on the engine's thread. */
 int engine_control(struct engine *, int board, const uint8_t setup[8], uint8_t *data, unsigned length);
 /* Call fn with the board's link, on the engine's thread (programming_do, for example). Its result, or -EINVAL. */

@@ -290,6 +290,12 @@ static int reset_lane(struct link *link, unsigned lane)
     return faults_of(link)->inner->ops->reset_lane(faults_of(link)->inner, lane);
 }
 
+static int replace_lane(struct link *link, unsigned lane, int fd)
+{
+    struct link *inner = faults_of(link)->inner;
+    return inner->ops->replace_lane ? inner->ops->replace_lane(inner, lane, fd) : -ENOTSUP;
+}
+
 static void close_link(struct link *link)
 {
     faults_of(link)->inner->ops->close(faults_of(link)->inner);
@@ -308,6 +314,7 @@ static const struct link_ops ops = {
     .open_lane = open_lane,
     .close_lane = close_lane,
     .reset_lane = reset_lane,
+    .replace_lane = replace_lane,
     .close = close_link,
     .free = free_link,
 };

@@ -47,6 +47,9 @@ struct link_ops {
     int (*close_lane)(struct link *, unsigned lane);
     /* Start a lane anew. */
     int (*reset_lane)(struct link *, unsigned lane);
+    /* Another file for a lane, whose own one is gone or not: it is duplicated, and what was half sent or half received
+     * is lost. 0; -ENXIO: there is no such lane; or a negative errno. NULL: lanes of this link are no files. */
+    int (*replace_lane)(struct link *, unsigned lane, int fd);
     /* The link's end: nothing is sent or taken any more. */
     void (*close)(struct link *);
     /* And its memory, fds included. */

@@ -268,12 +268,18 @@ static int reset_lane(struct link *link, unsigned lane)
     return 0;
 }
 
+static int replace_lane(struct link *link, unsigned lane, int fd)
+{
+    return lane < ttys_of(link)->count ? add_port(ttys_of(link), lane, fd) : -ENXIO;
+}
+
 static void close_link(struct link *link)
 {
     struct ttys *ttys = ttys_of(link);
     ttys->open = 0;
     for (unsigned lane = 0; lane < ttys->count; lane++)
         drop_port(ttys, lane);
+    ttys->count = 0; /* nor does one come back */
 }
 
 static void free_link(struct link *link)
@@ -290,6 +296,7 @@ static const struct link_ops ops = {
     .open_lane = open_lane,
     .close_lane = close_lane,
     .reset_lane = reset_lane,
+    .replace_lane = replace_lane,
     .close = close_link,
     .free = free_link,
 };
@@ -318,9 +325,4 @@ struct link *ttys_new(const int *fds, unsigned count, int *error)
         return &ttys->link;
     free_link(&ttys->link);
     return NULL;
-}
-
-int ttys_replace(struct link *link, unsigned lane, int fd)
-{
-    return lane < ttys_of(link)->count ? add_port(ttys_of(link), lane, fd) : -ENXIO;
 }

@@ -164,6 +164,58 @@ def test_a_port_that_hangs_up_is_told_once_and_the_others_go_on(rig):
     rig.far[0] = os.open("/dev/null", os.O_RDWR)
 
 
+def test_another_port_takes_the_place_of_one_that_hung_up_or_not(rig):
+    for _ in range(2):
+        os.write(rig.far[0], b"\xc0\x45half of a frame")
+        os.close(rig.far[0])
+        rig.eventually(lambda: [event.kind for event in rig.engine.events()] == ["lane_gone"])
+        rig.far[0], port = os.openpty()
+        tty.setraw(port)
+        rig.engine.replace_lane(0, 0, port)
+        os.close(port)
+        rig.tuns[0].send(packet(40))
+        assert rig.hear(0, 1) == [packet(40)]
+        os.write(rig.far[0], encode(packet(50)))
+        assert rig.tuns[0].recv(2000) == packet(50)
+        assert rig.engine.events() == []
+    other, port = os.openpty()
+    tty.setraw(port)
+    rig.engine.replace_lane(0, 0, port)
+    os.write(other, encode(packet(60)))
+    assert rig.tuns[0].recv(2000) == packet(60)
+    assert rig.counters(0)["packets_in"] == 3
+    with pytest.raises(BoardError, match="lane 5"):
+        rig.engine.replace_lane(0, 5, port)
+    rig.engine.stop()
+    with pytest.raises(BoardError):
+        rig.engine.replace_lane(0, 0, port)
+    os.close(other)
+    os.close(port)
+
+
+def test_what_hangs_up_under_load_costs_its_own_packets_only(rig):
+    """Half of a frame written, packets waiting: the port that takes its place hears whole frames only."""
+    rig.tuns[0].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            rig.tuns[0].send(packet(1000))
+            time.sleep(0.001)
+    os.close(rig.far[0])
+    rig.eventually(lambda: [event.kind for event in rig.engine.events()] == ["lane_gone"])
+    rig.far[0], port = os.openpty()
+    tty.setraw(port)
+    rig.engine.replace_lane(0, 0, port)
+    os.close(port)
+    assert rig.hear(0, 1)[0] == packet(1000)
+
+
+def test_lanes_of_a_board_cannot_be_replaced(model):
+    engine = Engine()
+    engine.add_board(model.capsule, model)
+    with pytest.raises(BoardError, match="not supported"):
+        engine.replace_lane(0, 0, 0)
+
+
 def test_an_idle_port_costs_nothing(rig):
     """After a round trip the engine's thread sleeps."""
     rig.tuns[0].send(packet(60))

@@ -36,9 +36,25 @@ def test_ports_by_name():
     assert board.baud == 57600
     assert board.images == (None, None)
     assert find("tty:/dev/ttyS0").baud == 115200
+    assert not board.flow
+    board = find("tty:/dev/ttyS0@9600,rtscts")
+    assert (board.baud, board.flow) == (9600, True)
+    board = find("tty:/dev/ttyS0@rtscts")
+    assert (board.baud, board.flow) == (115200, True)
 
 
-@pytest.mark.parametrize("name", ["tty:", "tty:a,,b", "tty:a@fast", "tty:a@12345", "tty:a,a"])
+def test_ports_by_pattern_in_the_order_of_their_numbers(tmp_path):
+    for number in (0, 2, 10):
+        (tmp_path / f"ttyUSB{number}").touch()
+    board = find(f"tty:{tmp_path}/ttyUSB*,/dev/ttyS0")
+    assert [Path(port).name for port in board.ports] == ["ttyUSB0", "ttyUSB2", "ttyUSB10", "ttyS0"]
+    with pytest.raises(BoardError, match="is called so"):
+        find(f"tty:{tmp_path}/ttyACM*")
+
+
+@pytest.mark.parametrize(
+    "name", ["tty:", "tty:a,,b", "tty:a@fast", "tty:a@12345", "tty:a,a", "tty:a@9600,xon", "tty:a@9600,9600"]
+)
 def test_names_that_are_none(name):
     with pytest.raises(BoardError):
         find(name)
@@ -50,10 +66,11 @@ def test_seventeen_ports_are_more_than_a_board():
 
 
 def test_a_port_is_raw_at_its_speed_and_for_one_only(port):
-    opened = tinymux.TtyBoard([port], baud=57600).open()
+    opened = tinymux.TtyBoard([port], baud=57600, flow=True).open()
     with open(port, "rb", buffering=0) as look:
         mode = termios.tcgetattr(look)
     assert mode[4] == mode[5] == termios.B57600
+    assert mode[2] & termios.CRTSCTS
     assert not mode[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
     assert not mode[0] & (termios.IXON | termios.ICRNL)
     with pytest.raises(BoardError, match="in use by another process"):

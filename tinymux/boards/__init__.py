@@ -17,6 +17,7 @@ __all__ = ["Board", "Comeback", "OpenBoard", "SimulatedBoard", "TtyBoard", "UsbB
 
 GoOn = Callable[[Any, Any], None]  # takes a capsule and its owner
 Comeback = Callable[[GoOn], None]
+LaneComeback = Callable[[int, Callable[[int], None]], None]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class OpenBoard:
     options: the engine's, as this kind of link wants them.
     comeback: for a board that may go and come back: called when the engine has told that it is gone, with a function
         that takes a new capsule and its owner when it is back. Without one, a board that is gone is gone.
+    lane_comeback: the same for a lane that is a file of its own: takes the lane, and a function that takes a new file
+        descriptor.
     """
 
     transport: Any  # PyCapsule "tinymux.transport", ext/engine/transport.h; or a tinymux._engine.Link
@@ -33,6 +36,7 @@ class OpenBoard:
     close: Callable[[], None]
     options: Mapping[str, int] = field(default_factory=dict)
     comeback: Comeback | None = None
+    lane_comeback: LaneComeback | None = None
 
 
 class Board(Protocol):
@@ -51,8 +55,8 @@ class Board(Protocol):
 
 
 def find(name: str, **options: Any) -> Board:
-    """The board of that name: "simulated", with options of its own, serial ports as tty:PORT,PORT...@BAUD, or a USB
-    board by serial, path or label.
+    """The board of that name: "simulated", with options of its own, serial ports as tty:PORT,PORT...@BAUD,rtscts, or a
+    USB board by serial, path or label.
 
     Of a USB board only `image` may be said: what its tinies run.
     """
