@@ -6,9 +6,9 @@
 ;   fl   r23  with HEAD and POSTED, to the end: nothing here loads proto after it
 ;
 ; RAM (LEAN: see tiny.inc)
-;   0x40  TEXT   16  the entry, padded with spaces
-;   0x50  COUNT  2   of visits, decimal digits
-;   0x52  PEER   4   the host's address; before, the IP header's bytes, 8 at a time
+;   0x40  COUNT  3   of visits, decimal digits, spaces before them; and a space behind them
+;   0x44  TEXT   16  the entry, padded with spaces
+;   0x54  PEER   4   the host's address; before, the IP header's bytes, 8 at a time. Without MICROBLOG at 0x52, and
 ;   0x56  SEQ    2   low half
 ;   0x58  ACK    4
 ;   0x5C  SPARE  1   and 0x5D KEY 1, while a packet comes; stack while one goes
@@ -17,16 +17,25 @@
 #define LEAN
 #define ME      0x23
 #define PEER_PORT 0x27
-#define TEXT    0x40
-#define TEXT_END 0x50
-#define COUNT   0x50
+#define ACK     0x58
+#define SPARE   0x5C
+#define KEY     0x5D
+
+#ifdef MICROBLOG
+#define SEQ_IN_IO
+#define COUNT   0x40
+#define COUNT_END 0x43
+#define TEXT    0x44
+#define TEXT_END 0x54
+#define PEER    0x54
+#define MSG     0x54
+#define SEQ     PCMSK
+#else
 #define PEER    0x52
 #define MSG     0x52
 #define SEQ     0x56
 #define SEQ_LOW SEQ
-#define ACK     0x58
-#define SPARE   0x5C
-#define KEY     0x5D
+#endif
 
 #include "tiny.inc"
 #define PORT 80
@@ -38,7 +47,7 @@
 
 .macro protocols
         cpi proto,TCP           ; 1
-        breq tcp                ; 1/2
+        brne drop               ; 1/2 TCP follows
 .endm
 
 .macro tcp_page
@@ -50,17 +59,15 @@
 
         tiny_start
 #ifdef MICROBLOG
-        ldi XL,TEXT
+        ldi XL,COUNT
         rcall fill
-        ldi b,'0'
-        sts COUNT,b
-        sts COUNT+1,b
 #endif
 #include "lane.inc"
 #include "ip.inc"
 #include "tcp.inc"
 #include "pages.inc"
 #include "slip.inc"
+#include "records.inc"
 
 .global codeend
 codeend:

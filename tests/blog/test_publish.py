@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import re
 import shutil
 import subprocess
 import threading
@@ -248,12 +249,12 @@ def test_an_entry_is_posted_by_who_may_and_is_seen(site):
             return answer.status
 
     assert post("Hello, world") == 200
-    assert "<pre>Hello, world    " in site.get("/now")[1]
-    assert "<pre>Hello, world    " in site.get("/now", "gzip")[1]
+    assert re.search(r"<pre>Visit [ \d]{3} Hello, world    ", site.get("/now")[1])
+    assert re.search(r"<pre>Visit [ \d]{3} Hello, world    ", site.get("/now", "gzip")[1])
     with pytest.raises(urllib.error.HTTPError, match="401"):
         post("Not me", "ann:guess")
     assert post("Sixteen letters!") == 200
-    assert "<pre>Sixteen letters!" in site.get("/now")[1]
+    assert re.search(r"<pre>Visit [ \d]{3} Sixteen letters!", site.get("/now")[1])
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
@@ -264,7 +265,7 @@ def test_a_browser_posts_an_entry_and_shows_it(site, tmp_path):
     )
     (tmp_path / "form.html").write_text(form)
     shown = browser(tmp_path, f"file://{tmp_path}/form.html", "--dump-dom", "--virtual-time-budget=3000")
-    assert "<pre>From a browser  " in shown
+    assert re.search(r"<pre>Visit [ \d]{3} From a browser  ", shown)
 
 
 def browser(folder, url, *what):

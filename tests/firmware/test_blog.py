@@ -76,6 +76,14 @@ def test_a_part_of_a_request_is_left_to_come_again(tiny: Tiny, data: bytes) -> N
     assert request(tiny, "/")[2] == POST
 
 
+def test_a_request_in_many_segments_is_answered_once_all_of_it_comes(tiny: Tiny) -> None:
+    """One byte each, none of which is enough; a host's retransmission has all that was not acknowledged."""
+    question = b"GET / HTTP/1.0\r\n\r\n"
+    for at in range(len(question)):
+        assert not tiny.send(segment(question[at : at + 1], seq=5 + at)).packets, at
+    assert request(tiny, "/")[2] == POST
+
+
 @pytest.mark.parametrize("data", [b"\0", b"BREW / HTTP/1.0\r\n\r\n", b" HTTP/1.0\r\n\r\n", bytes(range(128, 256)) * 4])
 def test_what_is_no_request_is_dropped(tiny: Tiny, data: bytes) -> None:
     assert not tiny.send(segment(data)).packets

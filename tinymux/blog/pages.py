@@ -205,7 +205,7 @@ class _Maker:
             # As plain text the entry comes as it is, behind the first "=".
             entry = f"<input name=t maxlength={TEXT_BYTES}><button>Post</button>"
             form = f"<form method=post enctype=text/plain>{entry}</form>"
-            html = self._fill("Now", "", f"<pre>\0</pre>{form}", "")
+            html = self._fill("Now", "", f"<pre>Visit \0</pre>{form}", "")
             before, _, after = html.partition("\0")
             pages.append(Page(MICROBLOG, before.encode(), HTML, 1, after=after.encode()))
         if self.settings.style:

@@ -16,17 +16,19 @@ from tinymux.errors import ImageError
 from tinymux.images.files import ATTINY10, Image
 from tinymux.images.program import END, HEADERS, add, firmware, ones_sum, patch, program, stored
 
-# What a live page shows of the tiny's RAM, in this order: the microblog entry, padded with spaces, and the last two
-# digits of the count of visits.
+# What a live page shows of the tiny's RAM, in this order: the last three digits of the count of visits, with spaces for
+# zeros before them until there were 999; a space; and the microblog entry, padded with spaces.
+COUNT_BYTES = 3
 TEXT_BYTES = 16
-COUNT_BYTES = 2
-LIVE_BYTES = TEXT_BYTES + COUNT_BYTES
+LIVE_BYTES = COUNT_BYTES + 1 + TEXT_BYTES
 BALANCE_BYTES = 2  # sent behind them, so that the page's sum is the same whatever they are; nobody sees them
 RECORD = 7  # bytes before the body
 KEYS = string.ascii_letters + string.digits + "-_.~"
 # Section 9.2 of RFC 7932, from bit 0: ISLAST 0, MNIBBLES 0 (1, 1), reserved 0, MSKIPBYTES 1 (1, 0), MSKIPLEN - 1.
 SKIP = (0b01_0_11_0 | BALANCE_BYTES - 1 << 6).to_bytes(2, "little")
 HIDE = b"<style >"  # of even length, as SKIP is
+# How many of the bytes behind the RAM's are not compressed either: a brotli encoder looks at two (section 7.1).
+CONTEXT = 2
 FLASH = 0x4000  # where the tiny's LD sees its flash
 
 
@@ -77,19 +79,23 @@ def blog_code_bytes(live: bool = True) -> int:
 def live_brotli(before: bytes, after: bytes) -> tuple[bytes, bytes]:
     """Body and tail of a live page: one valid brotli stream (RFC 7932) of before + LIVE_BYTES bytes of RAM + after.
 
-    The RAM's bytes are an uncompressed meta-block of that stream; behind them the balance is skipped as metadata.
+    The RAM's bytes are an uncompressed meta-block of that stream, with the first of `after` behind them; then the
+    balance is skipped as metadata. ImageError where `after` is shorter than that.
     """
     import brotli
 
+    if len(after) < CONTEXT:
+        raise ImageError("a live page does not end with what is live")
     stream = brotli.Compressor(mode=brotli.MODE_TEXT, quality=11, lgwin=16)
     body = stream.process(before) + stream.flush()
     # The encoder sees bytes that occur nowhere else in the RAM's place: what follows refers to nothing in them, but
     # counts its distances across them.
-    stream.process(bytes(range(0xE0, 0xE0 + LIVE_BYTES)))
+    stream.process(bytes(range(0xE0, 0xE0 + LIVE_BYTES)) + after[:CONTEXT])
     stream.flush()
-    rest = stream.process(after) + stream.finish()
+    rest = stream.process(after[CONTEXT:]) + stream.finish()
     # Section 9.2, from bit 0: ISLAST 0, MNIBBLES 4 (0, 0), MLEN - 1 (16 bits), ISUNCOMPRESSED 1.
-    return body + (LIVE_BYTES - 1 << 3 | 1 << 19).to_bytes(3, "little"), SKIP + rest
+    length = LIVE_BYTES + CONTEXT - 1
+    return body + (length << 3 | 1 << 19).to_bytes(3, "little"), after[:CONTEXT] + SKIP + rest
 
 
 def live_plain(before: bytes, after: bytes) -> tuple[bytes, bytes]:
@@ -123,7 +129,7 @@ def _laid_out(pages: Sequence[Page], name: str) -> bytes:
     if live:
         page = live[0]
         tail = page.tail or b""
-        cut = len(HIDE if page.content_encoding == "" else SKIP)
+        cut = _cut(page)
         first, rest = stored(tail[:cut]), stored(tail[cut:])
         at = FLASH + len(image)
         patch(image, labels["live_key"], _key(page, name)[0])
@@ -150,13 +156,18 @@ def _records(pages: Sequence[Page], keys: list[bytes], at: int, labels: dict[str
             if (len(response) + LIVE_BYTES) % 2:
                 return None
             # RAM's bytes and their balance come to 0xFFFF, which changes no sum.
-            cut = len(HIDE if page.content_encoding == "" else SKIP)
+            cut = _cut(page)
             response += bytes(LIVE_BYTES) + page.tail[:cut] + bytes(BALANCE_BYTES) + page.tail[cut:]
         fields = places[header] + _numbers(response, labels)
         if END in fields and page is not pages[-1]:  # nothing is looked for behind the last one
             return None
         records += key + fields + body
     return records + tails
+
+
+def _cut(page: Page) -> int:
+    """Bytes of a live page's tail before the balance; an even number."""
+    return CONTEXT + len(SKIP) if page.content_encoding else len(HIDE)
 
 
 def _key(page: Page, name: str) -> bytes:
