@@ -3,7 +3,7 @@
 #include "avr_ops.h"
 #include "tiny_parts.h"
 
-enum { BYTE_PLANES = 9, MOST_GAP = 7 /* planes between two bytes of a frame, options.h */, SPL = 0x3d };
+enum { BYTE_PLANES = 9, MOST_GAP = 7 /* planes between two bytes of a frame, options.h */, SPL = 0x3d, LANE_AND_CLOCK = 3 };
 
 /* --- stack and RAM --- */
 
@@ -55,6 +55,13 @@ static bool stores(uint8_t kind)
 }
 
 /* --- the lane --- */
+
+/* It reads clock or lane, and not only other pins. */
+static bool is_look(const struct avr_op *op, int address)
+{
+    bool one_bit = op->kind == OP_SBIC || op->kind == OP_SBIS || op->kind == OP_POLL_SBIC || op->kind == OP_POLL_SBIS;
+    return address == PINB && !stores(op->kind) && (!one_bit || op->r & LANE_AND_CLOCK);
+}
 
 static void longest(uint32_t *most, uint16_t *most_pc, uint32_t cycles, uint16_t pc)
 {
@@ -154,7 +161,7 @@ static void watch(struct tiny *tiny)
     follow(tiny, m);
     int address = address_of(&tiny->avr, op);
     uint32_t bit = address < 0 ? 0 : ram_bit(tiny, (unsigned)address);
-    if (address == PINB && !stores(op->kind)) {
+    if (is_look(op, address)) {
         look(tiny, m);
     } else if (stores(op->kind)) {
         m->stored |= bit;

@@ -1,8 +1,8 @@
 /* A meter on a tiny while it runs: how deep its stack gets, what becomes of its RAM, and whether it looks at its lane in
  * time. It sees each instruction before it is executed.
  *
- * A look is a read of PINB. A byte on the lane is nine planes, a start bit 0 and eight bits. The tiny must look at each
- * plane of a byte that comes while the clock is high; what it sends changes while the clock is low.
+ * A look is a read of PINB for lane or clock. A byte on the lane is nine planes, a start bit 0 and eight bits. The tiny
+ * must look at each plane of a byte that comes while the clock is high; what it sends changes while the clock is low.
  */
 #ifndef TINYMUX_SIM_TINY_METER_H
 #define TINYMUX_SIM_TINY_METER_H

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from tpibench import Bench, random_image
 
@@ -19,3 +21,16 @@ def bench() -> Bench:
 @pytest.fixture
 def image():
     return random_image
+
+
+@pytest.fixture
+def assembled(tmp_path):
+    """An image from AVRrc assembly."""
+
+    def build(text: str, name: str = "program"):
+        source, target = tmp_path / f"{name}.S", tmp_path / f"{name}.elf"
+        source.write_text(text.replace(" / ", "\n") + "\n")
+        subprocess.run(["avr-gcc", "-mmcu=attiny10", "-nostdlib", "-o", str(target), str(source)], check=True)
+        return target
+
+    return build

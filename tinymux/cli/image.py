@@ -30,8 +30,8 @@ def image() -> None:
 def check(file: Path) -> None:
     """Whether the image is admitted, and why.
 
-    It is decoded, its worst stack is worked out, and it runs for a second of board time at 7.2 and
-    8.8 MHz while it is spoken to. Status 0 if it is admitted.
+    It is decoded, its worst stack and its cycles from bit to bit are worked out, and it runs for a
+    second of board time at 7.2 and 8.8 MHz while it is spoken to. Status 0 if it is admitted.
 
     \b
       tinymux image check hello.elf

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinymux.images.avrrc import RAM, RAM_END, SPL, WORDS, Instruction, decode
+from tinymux.images.avrrc import RAM, RAM_END, WORDS, Instruction, decode, words_of
+from tinymux.images.timing import Timing, timing
 
 DEEPEST = 64  # bytes: beyond any RAM here, so the stack grows without end
 SEI = 0x9478
@@ -15,13 +16,15 @@ Z_LOW = 30
 @dataclass(frozen=True)
 class Analysis:
     """Of an image: word addresses of its reachable code; those of them that are no instruction; the stack's worst depth
-    in bytes, None if it grows without end; RAM addresses that it names; whether it jumps where analysis cannot see."""
+    in bytes, None if it grows without end; RAM addresses that it names; whether it jumps where analysis cannot see; and
+    how long it looks away from its lane."""
 
     code: frozenset[int]
     undefined: tuple[int, ...]
     stack: int | None
     ram: frozenset[int]
     blind: bool
+    timing: Timing
 
     @property
     def overlap(self) -> list[int]:
@@ -37,8 +40,7 @@ class _Walk:
     """
 
     def __init__(self, image: bytes) -> None:
-        padded = image + b"\xff" * (len(image) % 2)
-        self.words = [padded[at] | padded[at + 1] << 8 for at in range(0, len(padded), 2)]
+        self.words = words_of(image)
         self.depths: dict[int, int] = {}
         self.work = [(0, 0)]
         self.undefined: set[int] = set()
@@ -73,7 +75,7 @@ class _Walk:
         if self.words[at] == SEI and not self.interrupts:
             self.interrupts = True
             self.work += [(vector, depth + 2) for vector in VECTORS]
-        if instruction.name == "out" and instruction.value == SPL:
+        if instruction.sets_stack:
             depth = self.stack_set(at, instruction)
         if flow in ("indirect", "indirect call"):
             inside = depth + (2 if flow == "indirect call" else 0)
@@ -101,4 +103,6 @@ def analyse(image: bytes) -> Analysis:
     stack = None if walk.endless else max(walk.depths.values(), default=0) + 2 * walk.interrupts
     undefined = tuple(sorted(walk.undefined))
     code = frozenset(walk.depths) - walk.undefined
-    return Analysis(code, undefined, stack, frozenset(walk.ram), bool(walk.indirect) and not walk.targets)
+    blind = bool(walk.indirect) and not walk.targets
+    times = timing(image, walk.targets if walk.indirect else (), blind, walk.interrupts)
+    return Analysis(code, undefined, stack, frozenset(walk.ram), blind, times)

@@ -9,13 +9,19 @@ WORDS = 512  # of flash
 RAM, RAM_END, SPL = 0x40, 0x5F, 0x3D
 
 
+def names(text: str) -> frozenset[str]:
+    """Instructions by name."""
+    return frozenset(text.split())
+
+
 @dataclass(frozen=True)
 class Instruction:
     """One 16-bit word.
 
     flow: "next", "jump", "branch" (or next), "skip" (one, or not), "call", "indirect", "indirect call", "return" or
     "stop". target: word address of a jump, branch or call. d: the register that is written or looked at, r16 to r31.
-    value: constant, I/O or RAM address, where it has one.
+    r: the other register. value: constant, I/O or RAM address, or bit of SREG, where it has one. bit: of an I/O
+    register.
     """
 
     name: str
@@ -24,6 +30,29 @@ class Instruction:
     d: int = 16
     value: int = 0
     push: int = 0  # bytes onto the stack
+    r: int = 16
+    bit: int = 0
+
+    @property
+    def cycles(self) -> int:
+        """At most, where it goes on to the next instruction; a branch or a skip that is taken costs one more."""
+        return _CYCLES.get(self.name, 1)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change the register `d`, and not only look at it."""
+        return self.name not in _READS and self.flow == "next"
+
+    @property
+    def sets_stack(self) -> bool:
+        """Whether it sets the stack pointer."""
+        return self.name == "out" and self.value == SPL
+
+
+# Instruction set manual DS40002198, columns AVRrc; loads as if from flash, which takes a cycle more than RAM.
+_CYCLES = {"ld": 2, "ld+": 3, "-ld": 3, "-st": 2, "lds": 2, "pop": 3, "rjmp": 2, "ijmp": 2, "rcall": 3, "icall": 3}
+_CYCLES |= {"ret": 6, "reti": 6}
+_READS = names("nop cp cpc cpi out st st+ -st sts push bst sbi cbi sleep wdr break bset bclr")
 
 
 Make = Callable[[int, int], Instruction | None]
@@ -32,7 +61,7 @@ Make = Callable[[int, int], Instruction | None]
 def _registers(name: str, flow: str = "next") -> Make:
     def make(word: int, _: int) -> Instruction | None:
         d, r = word >> 4 & 31, word & 15 | word >> 5 & 16
-        return Instruction(name, flow, d=d) if min(d, r) >= 16 else None
+        return Instruction(name, flow, d=d, r=r) if min(d, r) >= 16 else None
 
     return make
 
@@ -55,7 +84,9 @@ def _far(name: str, flow: str) -> Make:
 
 
 def _near(name: str) -> Make:
-    return lambda word, at: Instruction(name, "branch", (at + 1 + ((word >> 3 & 127) ^ 64) - 64) % WORDS)
+    return lambda word, at: Instruction(
+        name, "branch", (at + 1 + ((word >> 3 & 127) ^ 64) - 64) % WORDS, value=word & 7
+    )
 
 
 def _io(name: str) -> Make:
@@ -66,7 +97,7 @@ def _io(name: str) -> Make:
 
 
 def _io_bit(name: str, flow: str = "next") -> Make:
-    return lambda word, _: Instruction(name, flow, value=word >> 3 & 31)
+    return lambda word, _: Instruction(name, flow, value=word >> 3 & 31, bit=word & 7)
 
 
 def _direct(name: str) -> Make:
@@ -99,14 +130,12 @@ _PATTERNS: tuple[tuple[int, int, Make], ...] = (
     (0xF000, 0x6000, _constant("ori")),
     (0xF000, 0x7000, _constant("andi")),
     (0xF000, 0xE000, _constant("ldi")),
-    *(
-        (0xFE0F, code, _register("ld"))
-        for code in (0x900C, 0x900D, 0x900E, 0x8008, 0x9009, 0x900A, 0x8000, 0x9001, 0x9002)
-    ),
-    *(
-        (0xFE0F, code, _register("st"))
-        for code in (0x920C, 0x920D, 0x920E, 0x8208, 0x9209, 0x920A, 0x8200, 0x9201, 0x9202)
-    ),
+    *((0xFE0F, code, _register("ld")) for code in (0x900C, 0x8008, 0x8000)),  # X, Y, Z
+    *((0xFE0F, code, _register("ld+")) for code in (0x900D, 0x9009, 0x9001)),
+    *((0xFE0F, code, _register("-ld")) for code in (0x900E, 0x900A, 0x9002)),
+    *((0xFE0F, code, _register("st")) for code in (0x920C, 0x8208, 0x8200)),
+    *((0xFE0F, code, _register("st+")) for code in (0x920D, 0x9209, 0x9201)),
+    *((0xFE0F, code, _register("-st")) for code in (0x920E, 0x920A, 0x9202)),
     (0xFE0F, 0x900F, _register("pop", push=-1)),
     (0xFE0F, 0x920F, _register("push", push=1)),
     *(
@@ -156,3 +185,9 @@ def decode(word: int, at: int) -> Instruction | None:
         if word & mask == pattern:
             return make(word, at)
     return None
+
+
+def words_of(image: bytes) -> list[int]:
+    """An image's words, low byte first."""
+    padded = image + b"\xff" * (len(image) % 2)
+    return [padded[at] | padded[at + 1] << 8 for at in range(0, len(padded), 2)]

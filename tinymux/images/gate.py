@@ -1,7 +1,8 @@
 """The admission gate: what an image must be before it is flashed, whoever made it.
 
 Nothing that an image does can harm the board or other tinies: its lane is its own. The gate finds what would make it
-useless: code that the core does not have, a stack that eats its own data, a lane that is not spoken as lanes are.
+useless: code that the core does not have, a stack that eats its own data, a program that is too slow for the planes of
+its lane, a lane that is not spoken as lanes are. What analysis cannot know is left to a run in the simulator.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinymux._tables import WIRING
 from tinymux.errors import ImageError
 from tinymux.images.analysis import Analysis, analyse
 from tinymux.images.avrrc import RAM, RAM_END
-from tinymux.images.files import ATMEGA32U4, ATTINY10, Image, load
-from tinymux.images.probes import probes as packets
-from tinymux.images.server import firmware
+from tinymux.images.files import ATTINY10, Image, load
+from tinymux.images.trial import CLOCK_HZ, RC_ERRORS, Trial, trials
 
 RAM_BYTES = RAM_END - RAM + 1
 FUSES = 0x820000  # in an ELF file: GNU ld, avr.sc
 RSTDISBL = 0x01
-# The slowest and the fastest oscillator that a tiny may have, ppm: datasheet 8127H section 16.4.
-RC_ERRORS = (-100_000, 100_000)
-ROUNDS, SLICE = 50, 0.02  # packets, and s of board time for each
+# What the host leaves a tiny, cycles of the pump chip, by default: the shortest plane, of runs that only drive or only
+# sample; and from the last bit of a byte to the start bit of the next, a gap of two planes of 49 (ext/engine/options.h,
+# atmega/pump.S).
+PLANE, PAUSE = 30, 3 * 49
+SLOWEST_HZ = CLOCK_HZ * (1 + min(RC_ERRORS) / 1e6)
 # Counters of a lane (ext/engine/counters.h) that a good citizen does not move.
 CITIZEN = {
     "collisions": "talks while it is spoken to",
@@ -66,9 +69,10 @@ class Verdict:
 def check(image: Image, run: bool = True) -> Verdict:
     """Look at an image, and run it for a second of board time at the slowest and the fastest clock."""
     found = analyse(image.data)
-    findings = [*_size(image), *_code(found), *_ram(found)]
+    findings = [*_size(image), *_code(found), *_ram(found), *_timing(found)]
     if run and not found.undefined:
-        findings += _citizen(image)
+        for trial in trials(image):
+            findings += [*_citizen(trial), *_measured_ram(trial), *_measured_timing(trial, found)]
     return Verdict(image, found, tuple(findings))
 
 
@@ -116,38 +120,69 @@ def _ram(found: Analysis) -> Iterator[Finding]:
     if found.stack is None:
         yield Finding("the stack grows without end: a recursion, or a loop that pushes", bad=True)
         return
-    used = RAM_BYTES if found.stack > RAM_BYTES else found.stack
-    yield Finding(f"stack: at most {found.stack} bytes of {RAM_BYTES}", bad=found.stack > used)
+    yield Finding(f"stack: at most {found.stack} bytes of {RAM_BYTES}", bad=found.stack > RAM_BYTES)
     if found.overlap:
-        yield Finding(f"the stack may reach data at 0x{found.overlap[0]:02x}", bad=True)
+        yield Finding(f"the stack may reach data at 0x{found.overlap[0]:02x}: look whether it is read again")
 
 
-def _citizen(image: Image) -> Iterator[Finding]:
-    """Talk to it on two tinies, one with each oscillator error, and see what comes back."""
-    from tinymux._engine import Wire
-    from tinymux._simulator import Board
+def _timing(found: Analysis) -> Iterator[Finding]:
+    timing, plane = found.timing, _cycles(PLANE)
+    doubts = "; ".join(timing.doubts)
+    if timing.bit is None:
+        yield Finding(f"from bit to bit: cannot be counted ({doubts}): look at what was measured")
+    elif timing.bit:
+        where = f" at 0x{timing.bit_at:03x}" if timing.bit > plane else ""
+        told = f"from bit to bit: at most {timing.bit} cycles{where}; the shortest plane has {plane:.1f} at 7.2 MHz"
+        yield Finding(told, bad=timing.bit > plane)
+    if timing.away is None:
+        yield Finding(f"between bytes and frames: cannot be counted ({doubts}): look at what was measured")
+    elif timing.away:
+        yield Finding(f"between bytes and frames: away from its lane for at most {timing.away} cycles")
 
-    errors = [*RC_ERRORS, *[0] * (16 - len(RC_ERRORS))]
-    pump = load(firmware("pump.elf"), ATMEGA32U4).data
-    board = Board(pump, [image.data] * len(RC_ERRORS), rc_error=errors, seed=1)
-    lanes = range(len(RC_ERRORS))
-    wire = Wire(board.transport, board, lanes=lanes, mtu=image.mtu)
-    probes = list(packets(image.mtu))
-    wire.run(seconds=0.08)
-    for asked in range(ROUNDS):
-        for lane in lanes:
-            wire.send(lane, probes[asked % len(probes)])
-        end = board.time + SLICE
-        wire.run(seconds=SLICE)
-        if board.time < end:  # nobody has anything more to say
-            board.run(end - board.time)
-    answers = [0] * len(RC_ERRORS)
-    for lane, _ in wire.receive():
-        answers[lane] += 1
-    for lane, error in zip(lanes, RC_ERRORS, strict=True):
-        counters = wire.counters(lane)
-        where = f"at {8 + 8 * error / 1e6:.1f} MHz it"
-        yield Finding(f"{where} answers {answers[lane]} of {ROUNDS} packets of all kinds")
-        yield from (Finding(f"{where} {text}", bad=True) for name, text in CITIZEN.items() if counters[name])
-        if board.tiny(lane).illegal:
-            yield Finding(f"{where} runs into what is no instruction", bad=True)
+
+def _citizen(trial: Trial) -> Iterator[Finding]:
+    """What comes back, and how."""
+    where = _where(trial)
+    yield Finding(f"{where} it answers {trial.answered} of {trial.asked} packets of all kinds")
+    yield from (Finding(f"{where} it {text}", bad=True) for name, text in CITIZEN.items() if trial.counters[name])
+    if trial.illegal:
+        yield Finding(f"{where} it runs into what is no instruction", bad=True)
+
+
+def _measured_ram(trial: Trial) -> Iterator[Finding]:
+    where, seen = _where(trial), trial.metered
+    told = f"{where} its stack takes {seen.stack} bytes, its data {len(seen.stored)} bytes of {RAM_BYTES}"
+    over = seen.stack > RAM_BYTES
+    yield Finding(f"{told}: no RAM is left at 0x{seen.stack_at:03x}" if over else told, bad=over)
+    if seen.underflow:
+        yield Finding(f"{where} it takes more off its stack than there is", bad=True)
+    if seen.eaten:
+        yield Finding(f"{where} it reads data at 0x{min(seen.eaten):02x} that its stack has written over", bad=True)
+
+
+def _measured_timing(trial: Trial, found: Analysis) -> Iterator[Finding]:
+    where, seen = _where(trial), trial.metered
+    if not seen.bytes:
+        return
+    if seen.missed == seen.bytes:
+        if found.timing.bit is None:
+            yield Finding(f"{where} it sees no byte whole of {seen.bytes}: it is too slow for its lane", bad=True)
+        else:
+            yield Finding(f"{where} it does not listen to its lane")
+        return
+    told = f"{seen.in_byte} cycles from look to look in a byte, {seen.between} of {_cycles(PAUSE):.0f} between two"
+    if seen.missed:
+        slow = seen.between_at if seen.between > _cycles(PAUSE) else seen.in_byte_at
+        missed = f"it misses bits in {seen.missed} of {seen.bytes} bytes"
+        yield Finding(f"{where} {missed}: {told} (the look at 0x{slow:03x})", bad=True)
+    else:
+        yield Finding(f"{where} it sees each bit of {seen.bytes} bytes: {told}")
+
+
+def _where(trial: Trial) -> str:
+    return f"at {trial.hz / 1e6:.1f} MHz"
+
+
+def _cycles(pump: int) -> float:
+    """So many cycles of the pump chip, in cycles of the slowest tiny."""
+    return pump * SLOWEST_HZ / int(WIRING["pump"]["clock_hz"])
