@@ -15,6 +15,7 @@ class Dump:
 
     def __init__(self, out: TextIO, lanes: list[int]) -> None:
         self._out, self._now = out, -1
+        self._levels: dict[int, int] = {}
         self._names = {16 * group + lane: f"{name}{lane}" for lane in lanes for group, name in enumerate(GROUPS)}
         self._names |= {CLOCK: "clock"}
         out.write("$timescale 1ns $end\n$scope module board $end\n")
@@ -27,8 +28,9 @@ class Dump:
 
     def __call__(self, signal: int, level: int, ps: int) -> None:
         """One change, as board_trace tells it."""
-        if signal not in self._names:
+        if signal not in self._names or self._levels.get(signal) == level:
             return
+        self._levels[signal] = level
         now = max(ps // 1000, self._now)  # parts of the board may run a few ns behind each other
         if now != self._now:
             self._now = now

@@ -276,12 +276,26 @@ uint16_t board_running(const struct board *b) { return b->running; }
 
 int board_led(const struct board *b) { return signal(b, LED_ACTIVITY_ON, LED_ACTIVITY_BIT, false); }
 
+/* All levels as they are: most wires change seldom. */
+static void trace_all(struct board *b)
+{
+    for (unsigned lane = 0; lane < LANES; lane++) {
+        trace(b, SIGNAL_LANE + lane, b->low >> lane & 1 ? 0 : 2, b->now);
+        tiny_changed(&b->tiny[lane], b->now);
+        trace(b, SIGNAL_RESET + lane, b->running >> lane & 1, b->now);
+    }
+    trace(b, SIGNAL_CLOCK, wire_level(&b->clock, b->clock.count), b->now);
+    trace(b, SIGNAL_LED, board_led(b), b->now);
+}
+
 void board_trace(struct board *b, board_trace_fn *fn, void *context)
 {
     b->trace = fn;
     b->trace_context = context;
     for (unsigned lane = 0; lane < LANES; lane++)
         b->tiny[lane].changed = fn ? tiny_changed : NULL;
+    if (fn)
+        trace_all(b);
 }
 
 /* --- time --- */

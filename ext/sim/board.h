@@ -49,8 +49,9 @@ const struct usb_host *board_host(const struct board *); /* what the bus was use
 /* /RESET of the tinies, 1 = running, as the 74HC595s drive them; bit = lane. */
 uint16_t board_running(const struct board *);
 int board_led(const struct board *); /* the activity LED is lit */
-/* A wire has changed, at this time: for traces. Signals: 0-15 lanes as the pump drives them, 16-31 PB0 as the tinies do,
- * 32-47 user pins (PB2), 48-63 /RESET, 64 the clock, 65 the activity LED. Level 2: released. */
+/* A wire has changed, at this time: for traces. Each is told once at the start, as it is then. Signals: 0-15 lanes as
+ * the pump drives them, 16-31 PB0 as the tinies do, 32-47 user pins (PB2), 48-63 /RESET, 64 the clock, 65 the activity
+ * LED. Level 2: released. */
 typedef void board_trace_fn(void *context, unsigned signal, unsigned level, uint64_t ps);
 void board_trace(struct board *, board_trace_fn *, void *context);
 

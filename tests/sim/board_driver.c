@@ -122,7 +122,7 @@ static int commands(const char *c, char **a)
     else if (!strcmp(c, "get")) { printf("%" PRIu64 "\n", value(a[0])); return 0; }
     else if (!strcmp(c, "pin")) result = tiny_pin(board_tiny(board, n), n1, board_time(board));
     else if (!strcmp(c, "tinyram")) result = board_tiny(board, n)->avr.ram[n1 - 0x40];
-    else if (!strcmp(c, "trace")) board_trace(board, on_change, NULL);
+    else if (!strcmp(c, "trace")) { board_trace(board, on_change, NULL); trace_used = 0; }
     else if (!strcmp(c, "changes")) { puts(trace_used ? trace_text : ""); trace_used = 0; return 0; }
     else if (!strcmp(c, "attach")) board_usb_attach(board);
     else if (!strcmp(c, "detach")) board_usb_detach(board);

@@ -2,89 +2,161 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import json
+import sys
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tinymux import pcap
 from tinymux.errors import TinymuxError
-from tinymux.images import ATMEGA32U4, firmware, load
+from tinymux.images import Image, firmware, load, server_images
 from tinymux.images.manifest import load_checked
 from tinymux.images.probes import probes
-from tinymux.vcd import Dump
 
-LANE = 0
-MICROSECOND = 1e-6
+if TYPE_CHECKING:
+    from tinymux.sim.bench import Bench
+    from tinymux.sim.gdb import Stub
+
 FILE = click.Path(dir_okay=False, path_type=Path)
+SECONDS = 0.2
+APART = 0.02  # s between the packets that are sent where none are given
 
 
 @click.command()
 @click.argument("image", type=FILE)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND ...]")
 @click.option(
     "--traffic", type=FILE, metavar="PCAP", help="Packets to send, at their times.  [default: one of each kind]"
 )
 @click.option("--answers", type=FILE, metavar="PCAP", help="Write what comes back.")
 @click.option("--vcd", type=FILE, help="Write the wires' levels, for GTKWave.")
 @click.option(
-    "--seconds", type=click.FloatRange(0.001, 3600), default=0.2, show_default=True, help="Board time to run."
+    "--seconds",
+    type=click.FloatRange(0.001, 3600),
+    help=f"Board time to run.  [default: {SECONDS}, or as long as COMMAND takes]",
 )
 @click.option("--rc-error", type=click.IntRange(-100_000, 100_000), default=0, metavar="PPM", help="Of its oscillator.")
 @click.option("--seed", type=int, default=0, help="RAM at power-on.")
+@click.option("-o", "--output", type=click.Choice(["plain", "json"]), default="plain", help="json: one object.")
+@click.option(
+    "--gdb",
+    type=click.IntRange(0, 65535),
+    is_flag=False,
+    flag_value=0,
+    metavar="[PORT]",
+    help="Wait for avr-gdb at 127.0.0.1:PORT, a free one by default, and let it have the tiny.",
+)
+@click.option("--report", type=FILE, help="Write the figures there.  [default: stdout, stderr behind COMMAND]")
 def sim(  # noqa: PLR0917  # by name only, as click calls it
-    image: Path, traffic: Path | None, answers: Path | None, vcd: Path | None, seconds: float, rc_error: int, seed: int
+    image: Path,
+    command: tuple[str, ...],
+    traffic: Path | None,
+    answers: Path | None,
+    vcd: Path | None,
+    seconds: float | None,
+    rc_error: int,
+    seed: int,
+    output: str,
+    gdb: int | None,
+    report: Path | None,
 ) -> None:
-    """Run an image in the simulator with packets for it, and show its registers and RAM at the end.
+    """Run an image in the simulator with packets for it, and tell what it did and where its cycles went.
 
-    Seconds are board time after the tiny's start-up of 64 ms; the same call gives the same run.
+    Its packets are one of each kind, those of a capture, or those of COMMAND, which runs in a network
+    of its own where the tiny is at $TINY, 10.16.0.16. One word is given to the shell; several are a
+    program and its arguments. Its exit status is passed on.
 
     \b
       tinymux sim hello.elf
+      tinymux sim server.elf -- curl -s http://10.16.0.16/
+      tinymux sim server.elf -- 'ping -c 3 -s 8 $TINY && curl -s http://$TINY/'
       tinymux sim echo.elf --traffic asked.pcap --answers answered.pcap
       tinymux sim blink.elf --seconds 2 --vcd blink.vcd && gtkwave blink.vcd
+      tinymux sim -o json hello.elf | jq '.labels[] | select(.blind > 40)'
+      tinymux sim hello.elf --gdb 3333 -- 'ping -c 3 $TINY'
+      avr-gdb hello.elf -ex 'target remote :3333' -ex 'break icmp' -ex continue
+
+    \b
+    For each label of an ELF file, up to the next label:
+      visits   times that the program came to it from elsewhere
+      cycles   of the tiny's clock, spent in it
+      waiting  of them in polling loops for a pin, or asleep
+      worst    the most in one visit; a look at the pins begins it anew
+      blind    the longest that the pins were not looked at, of all times that it was on the way
+
+    A look is a read of PINB. Seconds are board time after the tiny's start-up of 64 ms. Without COMMAND
+    the same call gives the same run.
     """
-    from tinymux._engine import Wire
-    from tinymux._simulator import Board
+    from tinymux.sim.bench import Bench
+    from tinymux.sim.command import TICK, Pace, run_command
+    from tinymux.sim.gdb import Killed
+    from tinymux.sim.labels import Labels
 
-    loaded = load_checked(image)
-    packets = pcap.read(traffic) if traffic else [(0.02 * n, packet) for n, packet in enumerate(probes(loaded.mtu))]
-    board = Board(load(firmware("pump.elf"), ATMEGA32U4).data, [loaded.data], rc_error=rc_error, seed=seed)
-    wire = Wire(board.transport, board, lanes=[LANE], mtu=loaded.mtu)
-    wire.run(seconds=0.07)
-    came: list[tuple[float, bytes]] = []
-    start, first = board.time, packets[0][0] if packets else 0.0
-
-    def until(end: float) -> None:
-        """Run to a board time; packets are noted when they come."""
-        while (left := end - board.time) > MICROSECOND:
-            if not wire.run(seconds=left, until_packet=True):
-                board.run(left)  # nobody has anything to say
-            came.extend((board.time - start, packet) for _, packet in wire.receive())
-
+    if command and traffic:
+        raise click.UsageError("--traffic and COMMAND: one of them")
+    loaded = _loaded(image)
+    packets = pcap.read(traffic) if traffic else [(APART * n, packet) for n, packet in enumerate(probes(loaded.mtu))]
+    bench = Bench(loaded, Labels.of(image), rc_error=rc_error, seed=seed)
+    status = 0
     with ExitStack() as stack:
-        if vcd:
-            try:
-                board.trace(Dump(stack.enter_context(vcd.open("w")), [LANE]))
-            except OSError as error:
-                raise TinymuxError(f"{vcd}: cannot be written: {error.strerror}") from error
-            stack.callback(board.trace, None)
-        sent = 0
-        for time, packet in packets:
-            if time - first < seconds:
-                until(start + time - first)
-                wire.send(LANE, packet)
-                sent += 1
-        until(start + seconds)
+        stack.enter_context(bench.trace(vcd))
+        stub = stack.enter_context(_stub(bench, image, gdb)) if gdb is not None else None
+        stack.enter_context(suppress(Killed))  # by the debugger: no less a run
+        if command:
+            status = run_command(bench, command, seconds)
+        else:
+            _replay(bench, packets, seconds or SECONDS)
+        if stub and not command and seconds is None:
+            pace = Pace(bench)
+            while stub.attached:
+                bench.run(pace.due())
+                time.sleep(TICK)
     if answers:
-        pcap.write(answers, came)
-    tiny, counters = board.tiny(LANE), wire.counters(LANE)
-    print(f"{seconds:g} s of board time: {sent} packets sent, {len(came)} came back; {tiny.cycles:,} cycles")
-    print(f"pc 0x{tiny.pc:03x}  sp 0x{tiny.sp:02x}  sreg {tiny.sreg:08b}  PB0 {tiny.lane}  PB2 {tiny.user}")
-    print("r16-r31 " + tiny.registers.hex(" "))
-    print("0x40 " + tiny.ram[:16].hex(" "))
-    print("0x50 " + tiny.ram[16:].hex(" "))
-    trouble = {name: count for name, count in counters.items() if count and name.startswith(("drop_", "coll", "susp"))}
-    if trouble:
-        print("lane: " + ", ".join(f"{name} {count}" for name, count in trouble.items()))
-    if tiny.illegal:
-        raise TinymuxError(f"{image}: it ran into {tiny.illegal} words that are no instruction")
+        pcap.write(answers, bench.came)
+    _tell(bench, output, report, sys.stderr if command else sys.stdout)
+    if bench.tiny.illegal and not status:
+        raise TinymuxError(f"{image}: it ran into {bench.tiny.illegal} words that are no instruction")
+    sys.exit(status)
+
+
+def _loaded(file: Path) -> Image:
+    """The image; the server as it was built, without a page, gets the one that `tinymux up` gives it."""
+    image = load_checked(file)
+    return server_images(1)[0] if image.data == load(firmware("server.elf")).data else image
+
+
+def _stub(bench: Bench, image: Path, port: int) -> Stub:
+    from tinymux.sim.gdb import Stub
+
+    stub = Stub(port, lambda news: print(news, file=sys.stderr, flush=True))
+    print(f"gdb: the tiny waits for: avr-gdb {image} -ex 'target remote :{stub.port}'", file=sys.stderr, flush=True)
+    stub.hold(bench)
+    return stub
+
+
+def _replay(bench: Bench, packets: list[tuple[float, bytes]], seconds: float) -> None:
+    """Send packets at their times, counted from the first one's."""
+    first = packets[0][0] if packets else 0.0
+    for at, packet in packets:
+        if at - first < seconds:
+            bench.run(at - first)
+            bench.send(packet)
+    bench.run(seconds)
+
+
+def _tell(bench: Bench, output: str, report: Path | None, stream: Any) -> None:
+    from tinymux.sim.report import figures, text
+
+    told = figures(bench)
+    lines = json.dumps(told) if output == "json" else "\n".join(text(told))
+    if not report:
+        print(lines, file=stream)
+        return
+    try:
+        report.write_text(lines + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TinymuxError(f"{report}: cannot be written: {error.strerror}") from error
