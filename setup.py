@@ -59,13 +59,14 @@ class Build(build_ext):
 
 
 def firmware() -> None:
-    """Build atmega/ and avr/ into tinymux/firmware/*.elf."""
+    """Build atmega/ and avr/ into tinymux/firmware: *.elf, and the manifests of the tinies' images."""
     if not shutil.which("avr-gcc"):
         raise SystemExit("avr-gcc is missing: apt install gcc-avr avr-libc binutils-avr")
     target = ROOT / "tinymux" / "firmware"
     target.mkdir(exist_ok=True)
     for folder in ("atmega", "avr"):
-        subprocess.run(["make", "--no-print-directory", "-s", "-C", folder, f"OUT={target}"], cwd=ROOT, check=True)
+        make = ["make", "--no-print-directory", "-s", "-C", folder, f"OUT={target}", f"PYTHON={sys.executable}"]
+        subprocess.run(make, cwd=ROOT, check=True)
 
 
 try:

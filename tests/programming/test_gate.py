@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from tinymux.images import Image, firmware, load, server_images
 from tinymux.images.analysis import analyse
 from tinymux.images.avrrc import decode
 from tinymux.images.gate import admit, check, check_fuses
-from tinymux.images.manifest import Manifest, beside, load_checked
 from tinymux.images.sizes import sizes
 
 
@@ -109,23 +107,6 @@ def test_a_fuse_that_locks_the_chip_is_refused_always(assembled, tmp_path):
         timeout=60,
     )
     assert done.returncode == 1 and "RSTDISBL" in done.stderr
-
-
-def test_a_manifest_holds_for_the_flash_and_not_for_the_file(assembled, tmp_path):
-    elf = assembled("1: rjmp 1b")
-    manifest = Manifest.of(load(elf), "1.0", [tmp_path / "program.S"])
-    manifest.write(elf)
-    assert load_checked(elf).data == load(elf).data
-    assert json.loads(beside(elf).read_text())["size"] == 2
-    elf.write_bytes(assembled("nop / 1: rjmp 1b", "other").read_bytes())
-    with pytest.raises(ImageError, match="wrong checksum"):
-        load_checked(elf)
-    beside(elf).write_text(beside(elf).read_text().replace("ATtiny10", "ATtiny4"))
-    with pytest.raises(ImageError, match="another chip"):
-        load_checked(elf)
-    beside(elf).write_text("{}")
-    with pytest.raises(ImageError, match="damaged manifest"):
-        load_checked(elf)
 
 
 def test_every_byte_of_the_server_is_under_a_label():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tinymux.boards.state import State, kept
 from tinymux.errors import BoardError
 from tinymux.images import ATMEGA32U4, Image, firmware, load, server_images
+from tinymux.images.manifest import load_checked
 
 if TYPE_CHECKING:
     from tinymux.boards import OpenBoard
@@ -108,4 +109,6 @@ def _images(given: ImageSource | Sequence[ImageSource | None] | None) -> tuple[I
 
 
 def _image(source: ImageSource | None) -> Image | None:
-    return source if source is None or isinstance(source, Image) else load(source)
+    if source is None or isinstance(source, Image):
+        return source
+    return load(source) if isinstance(source, bytes) else load_checked(Path(source))

@@ -22,6 +22,7 @@ def image() -> None:
     \b
       tinymux image check hello.elf
       tinymux image size hello.elf
+      tinymux image show hello.elf
     """
 
 
@@ -56,6 +57,27 @@ def size(file: Path) -> None:
     for name, address, count in sorted(rows, key=lambda row: -row[2]):
         print(f"{count:5} bytes  0x{address:03x}  {name}")
     print(f"{sum(row[2] for row in rows):5} bytes  of 1,024")
+
+
+@image.command()
+@FILE
+def show(file: Path) -> None:
+    """What the manifest beside the image says of it, checked against the image.
+
+    \b
+      tinymux image show hello.elf
+    """
+    loaded = load_checked(file)
+    told = Manifest.read(file)
+    if not told:
+        raise ImageError(f"{file} has no manifest; 'tinymux image manifest {file}' writes one")
+    stack = "without end" if told.stack is None else f"{told.stack} bytes"
+    print(f"{told.program} {told.version or '(no version)'}, for an {told.part}, MTU {told.mtu}")
+    print(f"{told.size} bytes, of them {told.code} of code; stack: at most {stack}")
+    print(f"SHA-256 {told.sha256}, which is right for these {len(loaded.data)} bytes")
+    changed = told.changed(Path())
+    for name, sha256 in told.inputs.items():
+        print(f"from {name}  {sha256[:16]}{'  (changed since)' if name in changed else ''}")
 
 
 @image.command()

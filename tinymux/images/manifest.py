@@ -30,8 +30,8 @@ class Manifest:
     inputs: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, image: Image, version: str = "", inputs: Iterable[Path] = ()) -> Manifest:
-        """Describe an image, and the files that it was built from."""
+    def of(cls, image: Image, version: str = "", inputs: Iterable[Path] = (), root: Path | None = None) -> Manifest:
+        """Describe an image, and the files that it was built from; these are named from `root`, if there is one."""
         found = analyse(image.data)
         return cls(
             program=Path(image.name).stem,
@@ -42,8 +42,23 @@ class Manifest:
             code=2 * len(found.code),
             stack=found.stack,
             sha256=digest(image.data),
-            inputs={str(path): digest(_bytes(path)) for path in inputs},
+            inputs={str(path.relative_to(root) if root else path): digest(_bytes(path)) for path in inputs},
         )
+
+    @classmethod
+    def read(cls, image: Path) -> Manifest | None:
+        """The one beside the image's file, if there is one. ImageError for one that is damaged."""
+        path = beside(image)
+        if not path.exists():
+            return None
+        try:
+            told = cls(**json.loads(_bytes(path)))
+            right = isinstance(told.part, str) and isinstance(told.sha256, str) and isinstance(told.inputs, dict)
+        except (ValueError, TypeError):
+            right = False
+        if not right or type(told.mtu) is not int:
+            raise ImageError(f"{path}: a damaged manifest")
+        return told
 
     def write(self, image: Path) -> Path:
         """Put it beside the image's file."""
@@ -53,6 +68,14 @@ class Manifest:
         except OSError as error:
             raise ImageError(f"{path}: cannot be written: {error.strerror}") from error
         return path
+
+    def changed(self, root: Path) -> list[str]:
+        """Those of its inputs that are there, as seen from `root`, and are not what it was built from any more."""
+        return [
+            name
+            for name, sha256 in self.inputs.items()
+            if (root / name).is_file() and digest(_bytes(root / name)) != sha256
+        ]
 
 
 def digest(data: bytes) -> str:
@@ -68,19 +91,16 @@ def beside(image: Path) -> Path:
 def load_checked(file: Path) -> Image:
     """Load an image; where it has a manifest, ImageError unless it is the one that was described, for this part."""
     image = load(file)
-    path = beside(file)
-    if not path.exists():
+    told = Manifest.read(file)
+    if not told:
         return image
-    try:
-        told = json.loads(_bytes(path))
-        part, sha256, mtu = told["part"], told["sha256"], int(told.get("mtu", image.mtu))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ImageError(f"{path}: a damaged manifest") from error
-    if part != ATTINY10.name:
-        raise ImageError(f"{file}: for another chip: its manifest says {part}, this is an {ATTINY10.name}")
-    if sha256 != digest(image.data):
-        raise ImageError(f"{file}: wrong checksum: it is not the image that {path.name} describes; build it anew")
-    return replace(image, mtu=mtu)
+    if told.part != ATTINY10.name:
+        raise ImageError(f"{file}: for another chip: its manifest says {told.part}, this is an {ATTINY10.name}")
+    if told.sha256 != digest(image.data):
+        raise ImageError(
+            f"{file}: wrong checksum: it is not the image that {beside(file).name} describes; build it anew"
+        )
+    return replace(image, mtu=told.mtu)
 
 
 def _bytes(path: Path) -> bytes:

@@ -2,8 +2,8 @@
 
 A look is an instruction that reads clock or lane (PINB). Calls are followed into a copy of what they call, so that
 each comes back to where it was called. The innermost loops that look and do more than wait are the bit loops; the
-longest way from look to look within them is what a plane must be longer than. Ways that leave them lead to the next byte,
-or from a frame's END to its answer: which, only running tells.
+longest way from look to look within them is what a plane must be longer than. Ways that leave them lead to the next
+byte, or from a frame's END to its answer: which, only running tells.
 
 Loops whose counter is a constant are counted turn by turn. Where the number of turns comes from data, where a jump's
 address is computed, where interrupts or sleep come in between, counting ends and says so.
