@@ -59,6 +59,14 @@ def test_check_tells_bytes_and_what_to_cut(blog, post):
     assert "characters to fit one" in output
 
 
+def test_check_tells_what_is_not_there_in_every_encoding(blog, post):
+    long = (Path(__file__).parent / "posts" / "bread-on-sunday.md").read_text()
+    folder = blog({"short.md": post("Short"), "long.md": long}, 'encodings = ["br", "gzip"]')
+    output = run("check", folder)
+    assert "/short gzip " in output
+    assert re.search(r"^not in gzip, for it does not fit so: .*/bread-on-sunday\b", output, re.M)
+
+
 def test_a_plan_is_shown_and_nothing_is_done(blog, post):
     folder = blog({"a.md": post("A")}, "index_replicas = 1")
     output = run("publish", folder, "--plan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import feedparser
 import pytest
 
-from tinymux.blog.compress import compress, decompress
+from tinymux.blog.compress import compress, decompress, encode
 from tinymux.blog.markdown import Document
 from tinymux.blog.pages import Blog
 from tinymux.blog.posts import Post, read_posts
@@ -146,6 +147,28 @@ def test_the_feed_is_atom_with_as_many_posts_as_fit():
     for entry, post in zip(feed.entries, posts, strict=False):
         assert (entry.title, entry.link) == (post.title, f"http://example.org/{post.slug}")
         assert entry.updated == f"{post.date}T00:00:00Z"
+
+
+@pytest.mark.parametrize("encodings", [("br",), ("gzip",), ("plain",), ("gzip", "br"), ("plain", "gzip", "br")])
+def test_each_page_is_there_in_each_encoding_that_it_fits_in(encodings):
+    """Posts are cut so that they fit in the smallest; what is live cannot be gzip, whose checksum stands behind it."""
+    posts = read_posts(POSTS)
+    pages = Blog.made(Settings(encodings=encodings, microblog=True), posts, within(450)).pages
+    smallest = next(encoding for encoding in ("br", "gzip", "plain") if encoding in encodings)
+    found = {page.key: page for page in pages}
+    assert len(found) == len(pages)
+    decode = {"br": decompress, "gzip": gzip.decompress, "plain": bytes}
+    for page in pages:
+        assert decode[page.encoding](page.body) == page.plain
+        assert len(page.body) <= 450
+        if page.path == "/now":
+            assert (page.key, page.encoding) == ("/now", "br" if "br" in encodings else "plain")
+        elif page.also:
+            assert found[page.path].text == page.text
+        else:
+            assert page.encoding == smallest
+            also = {other.encoding for other in pages if other.path == page.path and other.also}
+            assert also == {one for one in encodings if one != smallest and len(encode(page.plain, one)) <= 450}
 
 
 def test_a_template_and_a_style_sheet_of_ones_own(blog, post):

@@ -31,12 +31,12 @@ def held(placement):
 
 
 def paths(placement):
-    return {node: bundle.paths for node, bundle in placement.bundles.items()}
+    return {node: bundle.keys for node, bundle in placement.bundles.items()}
 
 
 def test_small_pages_share_a_tiny_and_large_ones_do_not():
     bundles = pack([page("/a"), page("/b", 150), page("/c", 150), page("/d", 40)])
-    assert sorted(bundle.paths for bundle in bundles) == [("/a", "/d"), ("/b", "/c")]
+    assert sorted(bundle.keys for bundle in bundles) == [("/a", "/d"), ("/b", "/c")]
     assert all(bundle.room >= 0 for bundle in bundles)
 
 
@@ -51,15 +51,15 @@ def test_each_page_of_a_tiny_has_a_name_of_its_own_and_404_has_none():
 
 def test_pages_that_shared_a_tiny_go_on_to_and_one_change_moves_no_other():
     pages = [page("/a", 200), page("/b", 100), page("/c", 60), page("/d", 300)]
-    before = [bundle.paths for bundle in pack(pages)]
+    before = [bundle.keys for bundle in pack(pages)]
     pages[2] = page("/c", 62, seed=1)
-    assert sorted(bundle.paths for bundle in pack(pages, before)) == sorted(before)
+    assert sorted(bundle.keys for bundle in pack(pages, before)) == sorted(before)
 
 
 def test_replicas_are_spread_over_boards():
     placement = place(pack([page(f"/{name}", replicas=2) for name in "abcde"]), TWO_BOARDS, {})
     for name in "abcde":
-        nodes = [node for node, bundle in placement.bundles.items() if bundle.paths == (f"/{name}",)]
+        nodes = [node for node, bundle in placement.bundles.items() if bundle.keys == (f"/{name}",)]
         assert sorted(TWO_BOARDS[node] for node in nodes) == [0, 1]
 
 
@@ -132,7 +132,7 @@ def test_whatever_changes_every_page_stays_served_or_the_plan_is_refused(sizes, 
         after[at % len(after)] = replace(page(chosen.path, len(chosen.text), chosen.replicas, seed))
     try:
         first = place(pack(before), TWO_BOARDS, {})
-        second = place(pack(after, [bundle.paths for bundle in first.bundles.values()]), TWO_BOARDS, held(first))
+        second = place(pack(after, [bundle.keys for bundle in first.bundles.values()]), TWO_BOARDS, held(first))
         order = waves(second)
     except BlogError:
         return

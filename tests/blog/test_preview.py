@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from datetime import date
 from urllib.error import HTTPError
@@ -19,7 +20,8 @@ from tinymux.errors import WebError
 
 @pytest.fixture
 def preview():
-    blog = Blog.made(Settings(microblog=True), [Post("A", date(2026, 1, 1), "a", "Text.")], lambda page: 0)
+    settings = Settings(microblog=True, encodings=("br", "gzip"))
+    blog = Blog.made(settings, [Post("A", date(2026, 1, 1), "a", "Text.")], lambda page: 0)
     shown = Preview(blog, port=0)
     thread = threading.Thread(target=shown.server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -37,15 +39,20 @@ def test_a_page_comes_as_it_is_flashed(preview):
     with get(preview, "a") as answer:
         assert answer.headers["Content-Encoding"] == "br"
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert answer.read() == preview.pages["/a"].body
+        assert answer.read() == preview.pages["/a"]["br"].body
 
 
 def test_a_client_without_brotli_gets_the_text(preview):
     with get(preview, "?x", "gzip") as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(answer.read()) == preview.pages["/"]["br"].text
+    with get(preview, "?x", "identity") as answer:
         assert answer.headers["Content-Encoding"] is None
-        assert answer.read() == preview.pages["/"].text
-    with get(preview, "now") as answer:
-        assert decompress(answer.read()) == preview.pages["/now"].plain
+        assert answer.read() == preview.pages["/"]["br"].text
+    for accepted in ("br", "gzip"):
+        with get(preview, "now", accepted) as answer:
+            text = answer.read()
+            assert (decompress(text) if accepted == "br" else text) == preview.pages["/now"]["br"].plain
 
 
 @pytest.mark.parametrize("path", ["nothing", "404"])
@@ -53,7 +60,7 @@ def test_what_is_not_there_is_the_404_page(preview, path):
     with pytest.raises(HTTPError) as error:
         get(preview, path)
     assert error.value.code == 404
-    assert error.value.read() == preview.pages["/404"].body
+    assert error.value.read() == preview.pages["/404"]["br"].body
 
 
 def test_a_taken_port_is_said(preview):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import http.client
 import re
 import shutil
@@ -71,8 +72,9 @@ class Site:
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"Accept-Encoding": accept})
             answer = connection.getresponse()
-            body = answer.read()
-            return answer.status, (decompress(body) if answer.headers["Content-Encoding"] == "br" else body).decode()
+            self.encoding = encoding = answer.headers["Content-Encoding"]
+            decode = {"br": decompress, "gzip": gzip.decompress, None: bytes}[encoding]
+            return answer.status, decode(answer.read()).decode()
 
     def edit(self, name, before, after):
         path = self.folder / "posts" / f"{name}.md"
@@ -97,14 +99,14 @@ def published(folder, **bridge):
 
 
 @contextlib.contextmanager
-def load(site, paths, clients=4):
+def load(site, paths, clients=4, accept="br"):
     """Clients that ask for these pages without end; yields each answer's status that was not 200, and a count."""
     stop, bad, count = threading.Event(), [], [0]
 
     def ask(number):
         while not stop.is_set():
             path = paths[(number + count[0]) % len(paths)]
-            status, text = site.get(path)
+            status, text = site.get(path, accept)
             count[0] += 1
             if status != 200 or "</title>" not in text:
                 bad.append((path, status))
@@ -192,6 +194,33 @@ def test_a_post_without_spare_tinies_is_rolled_over_its_replicas_under_load(tmp_
         assert len(site.written()) == 2
         assert "Second version" in site.get("/post-3")[1]
     assert bad == []
+
+
+def test_each_client_gets_pages_as_it_takes_them_also_while_that_changes(tmp_path):
+    """br and gzip from tinies that have them so, plain text by nginx's own gunzip; then gzip alone."""
+    (tmp_path / "posts").mkdir()
+    shutil.copy(HERE / "posts" / "bread-on-sunday.md", tmp_path / "posts")
+    settings = tmp_path / "blog.toml"
+    settings.write_text('encodings = ["br", "gzip"]\nindex_replicas = 1\n')
+    with published(tmp_path, network="10.19.0.0/24", prefix="enc") as site:
+        pages = {page.path: page for page in site.publisher.plan.blog.pages if not page.also}
+        paths = [path for path in pages if path != "/404"]
+        both = {page.path for page in site.publisher.plan.blog.pages if page.also}
+        assert len(both) >= 4
+        for path, page in pages.items():
+            for accepted, encoding in (("gzip, br", "br"), ("gzip", "gzip"), ("identity", None)):
+                assert site.get(path, accepted) == (404 if path == "/404" else 200, page.text.decode())
+                if path in both or encoding != "gzip":
+                    assert site.encoding == encoding
+        settings.write_text('encodings = ["gzip"]\nindex_replicas = 1\n')
+        with load(site, [path for path in paths if path in both and path != "/feed"], accept="gzip") as (bad, count):
+            site.publish()
+        assert bad == []
+        assert count[0] > 10
+        for path in ("/", "/bread-on-sunday"):
+            for accepted, encoding in (("gzip, br", "gzip"), ("gzip", "gzip"), ("identity", None)):
+                assert site.get(path, accepted)[0] == 200
+                assert site.encoding == encoding
 
 
 def test_what_cannot_be_published_is_refused_before_anything_is_flashed(site):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import http.client
 import socket
 import threading
@@ -12,7 +13,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from tinymux.blog.compress import compress
+from tinymux.blog.compress import compress, compress_gzip, decompress
 from tinymux.blog.plain import Plain
 from tinymux.namespace import Namespace
 from tinymux.web import Listener, Nginx, Route, Routes
@@ -64,13 +65,16 @@ def site(*routes, **settings):
 def ask(address, path="/", method="GET", body=None, **headers):
     """Status, body, headers; as a browser that takes brotli, unless said otherwise."""
     host, port = address.rsplit(":", 1)
-    given = {
-        "Accept-Encoding": "gzip, deflate, br",
-        **{name.replace("_", "-"): value for name, value in headers.items()},
-    }
+    given = {"Accept-Encoding": "gzip, deflate, br"}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    given = {name: value for name, value in given.items() if value is not None}
     connection = http.client.HTTPConnection(host, int(port), timeout=20)
     with contextlib.closing(connection):
-        connection.request(method, path, body, given)
+        if "Accept-Encoding" in given:
+            connection.request(method, path, body, given)
+        else:
+            connection.putrequest(method, path, skip_accept_encoding=True)  # else it says "identity"
+            connection.endheaders()
         got = connection.getresponse()
         return got.status, got.read(), got.headers
 
@@ -102,7 +106,7 @@ def test_replicas_share_the_work_and_stand_in_for_each_other(folder):
 
 def test_what_is_not_found_is_asked_of_the_tinies_of_the_404_page(folder):
     with tiny(A, answer("gone", "404 Not Found")) as seen:
-        with site(html("/fog", "/b", B), missing=html("/404", "/~", A)) as (address, _):
+        with site(html("/fog", "/b", B), missing=(html("/404", "/~", A),)) as (address, _):
             status, body, _ = ask(address, "/nothing/like/that?x=1")
             assert (status, body) == (404, compress(b"gone"))
         assert seen == [b"GET /~ HTTP/1.0\r\n\r\n"]
@@ -118,6 +122,65 @@ def test_a_client_without_brotli_gets_plain_text(folder, accepted):
         assert "Content-Encoding" not in headers
         assert headers.get_all("Content-Type") == ["text/html; charset=utf-8"]
         assert ask(address, method="HEAD", Accept_Encoding=accepted)[:2] == (200, b"")
+
+
+def gzipped(text=TEXT):
+    return b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + compress_gzip(text.encode())
+
+
+def unpacked(body, headers):
+    return {"br": decompress, "gzip": gzip.decompress, None: bytes}[headers["Content-Encoding"]](body).decode()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding", "tiny_asked"),
+    [
+        ("gzip, deflate, br, zstd", "br", A),
+        ("gzip, br;q=0.5", "br", A),
+        ("gzip, deflate", "gzip", B),
+        ("gzip, br;q=0", "gzip", B),
+        ("identity", None, B),
+        ("", None, B),
+        (None, None, B),
+    ],
+)
+def test_a_page_that_is_there_twice_comes_as_the_client_takes_it(folder, accepted, encoding, tiny_asked):
+    """From a tiny that has it so; nginx itself unpacks gzip for those that take nothing."""
+    routes = (html("/fog", "/", A, version="1"), html("/fog", "/b", B, version="2", encoding="gzip"))
+    with tiny(A, answer()) as first, tiny(B, gzipped()) as second:
+        for settings in ({}, {"cache_seconds": 60}):
+            with site(*routes, **settings) as (address, _):
+                for _ in range(2):
+                    status, body, headers = ask(address, "/fog?x=1", Accept_Encoding=accepted)
+                    assert (status, unpacked(body, headers)) == (200, TEXT)
+                    assert headers["Content-Encoding"] == encoding
+                    assert headers["Vary"] == "Accept-Encoding"
+                    assert headers["X-Tiny"] in (f"{tiny_asked}:80", None)
+                assert ask(address, "/fog", method="HEAD", Accept_Encoding=accepted)[:2] == (200, b"")
+        asked = {A: first, B: second}
+        assert set(asked[tiny_asked]) == {b"GET / HTTP/1.0\r\n\r\n" if tiny_asked == A else b"GET /b HTTP/1.0\r\n\r\n"}
+        assert len(first) + len(second) == len(asked[tiny_asked])
+
+
+def test_beside_pages_in_gzip_those_in_brotli_alone_are_still_decoded(folder):
+    """And the page for all that is not found may be there in both, too."""
+    routes = (html("/", "/", A), html("/fog", "/b", B, encoding="gzip"))
+    missing = (html("/404", "/~", A), html("/404", "/c", B, encoding="gzip"))
+    with tiny(A, answer()) as first, tiny(B, gzipped()) as second, site(*routes, missing=missing) as (address, _):
+        for path, asked in (("/", first), ("/fog", second), ("/nothing", second)):
+            asked.clear()
+            status, body, headers = ask(address, path, Accept_Encoding="identity")
+            assert (status, body.decode(), headers["Content-Encoding"]) == (200, TEXT, None)
+            assert len(asked) == 1
+        # Who takes brotli gets gzip where there is nothing else.
+        assert ask(address, "/fog")[2]["Content-Encoding"] == "gzip"
+
+
+def test_pages_without_any_encoding_go_to_everyone(folder):
+    plain = b"HTTP/1.0 200 OK\r\n\r\n" + TEXT.encode()
+    with tiny(A, plain), site(html("/", "/", A, encoding="plain")) as (address, _):
+        for accepted in ("br", "gzip", None):
+            assert ask(address, Accept_Encoding=accepted)[:2] == (200, TEXT.encode())
 
 
 def basic(user, password):

@@ -12,7 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server_wire import STACK_START, Tiny
 
-from tinymux.images.blog import CONTEXT, COUNT_BYTES, LIVE_BYTES, SKIP, TEXT_BYTES, Page, blog_image, live_brotli, live_plain
+from tinymux.images.blog import (
+    CONTEXT,
+    COUNT_BYTES,
+    LIVE_BYTES,
+    SKIP,
+    TEXT_BYTES,
+    Page,
+    blog_image,
+    live_brotli,
+    live_plain,
+)
 
 BEFORE = b"<!doctype html><title>A blog</title><p>"
 AFTER = b"<form method=post><input name=t>"

@@ -31,19 +31,19 @@ class Bundle:
         return max(page.replicas for page in self.pages)
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """The blog's paths that it answers."""
-        return tuple(page.path for page in self.pages)
+    def keys(self) -> tuple[str, ...]:
+        """Its pages by their keys."""
+        return tuple(page.key for page in self.pages)
 
     def asks(self) -> dict[str, str]:
-        """For each of the blog's paths, what the tiny is asked for."""
-        named = [page for page in self.pages if page.path != NOT_FOUND]
-        asks = {page.path: name for page, name in zip(named, NAMES, strict=False)}
+        """For each page's key, what the tiny is asked for."""
+        named = [page for page in self.pages if page.key != NOT_FOUND]
+        asks = {page.key: name for page, name in zip(named, NAMES, strict=False)}
         return asks if len(named) == len(self.pages) else {**asks, NOT_FOUND: NOWHERE}
 
     def image(self) -> Image:
         """What is flashed."""
-        return images.blog_image(self._encoded(), f"blog {self.paths[0]}")
+        return images.blog_image(self._encoded(), f"blog {self.keys[0]}")
 
     @cached_property
     def digest(self) -> str:
@@ -62,16 +62,18 @@ class Bundle:
 
     def _encoded(self) -> list[images.Page]:
         asks = self.asks()
-        still = [page.path for page in self.pages if page.after is None]
+        still = [page.key for page in self.pages if page.after is None]
         rest = NOT_FOUND if NOT_FOUND in asks else still[0] if still else None
-        return [_encoded(page, "" if page.path == rest else asks[page.path]) for page in self.pages]
+        return [_encoded(page, "" if page.key == rest else asks[page.key]) for page in self.pages]
 
 
 def _encoded(page: Page, path: str) -> images.Page:
+    coding = "" if page.encoding == "plain" else page.encoding
     if page.after is not None:
-        body, tail = images.live_brotli(page.text, page.after)
-        return images.Page(path, body, tail=tail)
-    return images.Page(path, page.body, status=404 if page.path == NOT_FOUND else 200)
+        live = images.live_brotli if coding else images.live_plain
+        body, tail = live(page.text, page.after)
+        return images.Page(path, body, coding, tail=tail)
+    return images.Page(path, page.body, coding, status=404 if page.path == NOT_FOUND else 200)
 
 
 @lru_cache(maxsize=4096)
@@ -83,16 +85,16 @@ def room(page: Page) -> int:
 def pack(pages: Sequence[Page], before: Sequence[Sequence[str]] = ()) -> tuple[Bundle, ...]:
     """Put pages together on as few tinies as a simple rule finds: the largest first, each where it fits first.
 
-    Only pages with as many replicas share a tiny. `before`: paths that shared one until now; they go on to, where they
+    Only pages with as many replicas share a tiny. `before`: keys that shared one until now; they go on to, where they
     still fit, so that the change of one post does not move all others.
     """
-    left = {page.path: page for page in pages}
+    left = {page.key: page for page in pages}
     bundles: list[list[Page]] = []
-    for paths in before:
+    for keys in before:
         together: list[Page] = []
-        for page in [left[path] for path in paths if path in left]:
+        for page in [left[key] for key in keys if key in left]:
             if _fit([*together, page]):
-                together.append(left.pop(page.path))
+                together.append(left.pop(page.key))
         if together:
             bundles.append(together)
     for page in sorted(left.values(), key=room):

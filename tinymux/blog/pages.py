@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from string import Template
 
-from tinymux.blog.compress import compress
+from tinymux.blog.compress import ENCODINGS, encode
 from tinymux.blog.markdown import Document
 from tinymux.blog.posts import Post, read_posts
 from tinymux.blog.settings import TEMPLATE, Settings, read_settings
@@ -29,7 +29,8 @@ class Page:
     """One page: its path on the blog, its text, and how many tinies shall have it.
 
     characters: of the post's own text in it, 0 where it is no post's. after: of a page that shows the tiny's RAM, the
-    text behind that; `text` is then what comes before it.
+    text behind that; `text` is then what comes before it. encoding: one of compress.ENCODINGS. also: it is there in a
+    smaller encoding, too.
     """
 
     path: str
@@ -39,6 +40,13 @@ class Page:
     source: str = ""
     characters: int = 0
     after: bytes | None = None
+    encoding: str = "br"
+    also: bool = False
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others: its path, and its encoding where that is not the path's first."""
+        return f"{self.path} {self.encoding}" if self.also else self.path
 
     @property
     def plain(self) -> bytes:
@@ -47,8 +55,8 @@ class Page:
 
     @property
     def body(self) -> bytes:
-        """As it goes over the wire: brotli."""
-        return compress(self.plain)
+        """As it goes over the wire."""
+        return encode(self.plain, self.encoding)
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Blog:
         pages = [*maker.index(posts), maker.feed(posts), *maker.extras()]
         for post in posts:
             pages += maker.post(post)
-        return cls(settings, tuple(posts), tuple(pages))
+        return cls(settings, tuple(posts), (*pages, *maker.others(pages)))
 
 
 class _Maker:
@@ -80,6 +88,7 @@ class _Maker:
 
     def __init__(self, settings: Settings, room: Room) -> None:
         self.settings, self.room = settings, room
+        self.encoding, *self.more = [one for one in ENCODINGS if one in settings.encodings]
         self.template = Template(settings.read(settings.template, TEMPLATE).strip())
         where = settings.folder / settings.template if settings.template else Path("the template")
         try:
@@ -138,7 +147,13 @@ class _Maker:
         characters = len("".join(document.pieces[slice(*span)]).strip())
         replicas = post.replicas or self.settings.replicas
         return Page(
-            path if number == 1 else f"{path}/{number}", html.encode(), HTML, replicas, str(post.path), characters
+            path if number == 1 else f"{path}/{number}",
+            html.encode(),
+            HTML,
+            replicas,
+            str(post.path),
+            characters,
+            encoding=self.encoding,
         )
 
     def index(self, posts: Sequence[Post]) -> list[Page]:
@@ -168,12 +183,16 @@ class _Maker:
         items = "".join(f"<li>{post.date} <a href=/{post.slug}>{escape(post.title, quote=False)}</a>" for post in posts)
         links = "" if last else f"<p><a href=/{number + 1}>older</a>"
         html = self._fill(self.settings.title, posts[0].date.isoformat(), f"<ul>{items}</ul>", links)
-        return Page("/" if number == 1 else f"/{number}", html.encode(), HTML, self.settings.index_replicas)
+        return self._own("/" if number == 1 else f"/{number}", html)
+
+    def _own(self, path: str, text: str, kind: str = HTML) -> Page:
+        """One of the blog's own pages."""
+        return Page(path, text.encode(), kind, self.settings.index_replicas, encoding=self.encoding)
 
     def feed(self, posts: Sequence[Post]) -> Page:
         """Atom (RFC 4287), with as many of the newest posts as fit."""
         for count in range(len(posts), 0, -1):
-            page = Page("/feed", self._atom(posts[:count]).encode(), ATOM, self.settings.index_replicas)
+            page = self._own("/feed", self._atom(posts[:count]), ATOM)
             if self.room(page) >= 0:
                 return page
         raise BlogError(
@@ -197,9 +216,8 @@ class _Maker:
 
     def extras(self) -> list[Page]:
         """The style sheet, where there is one, and the page for what is not found."""
-        count = self.settings.index_replicas
         missing = self._fill("Not found", "", "<p>There is no such page. <a href=/>Posts</a>", "")
-        pages = [Page(NOT_FOUND, missing.encode(), HTML, count)]
+        pages = [self._own(NOT_FOUND, missing)]
         if self.settings.microblog:
             # On one tiny only: its RAM is the only place where the entry is.
             # As plain text the entry comes as it is, behind the first "=".
@@ -207,12 +225,19 @@ class _Maker:
             form = f"<form method=post enctype=text/plain>{entry}</form>"
             html = self._fill("Now", "", f"<pre>Visit \0</pre>{form}", "")
             before, _, after = html.partition("\0")
-            pages.append(Page(MICROBLOG, before.encode(), HTML, 1, after=after.encode()))
+            # What has a checksum behind it, as gzip, cannot change on the way.
+            encoding = self.encoding if self.encoding == "br" else "plain"
+            pages.append(Page(MICROBLOG, before.encode(), HTML, 1, after=after.encode(), encoding=encoding))
         if self.settings.style:
-            style = self.settings.read(self.settings.style)
-            pages.append(Page("/style", style.strip().encode(), CSS, count))
+            pages.append(self._own("/style", self.settings.read(self.settings.style).strip(), CSS))
         for page in pages:
             if self.room(page) < 0:
                 where = self.settings.folder / (self.settings.style if page.kind == CSS else self.settings.template)
                 raise BlogError(f"{where}: {page.path} is {-self.room(page)} bytes over what one tiny holds")
         return pages
+
+    def others(self, pages: Sequence[Page]) -> list[Page]:
+        """The same pages in the encodings that the settings name besides, as far as they fit a tiny so."""
+        still = [page for page in pages if page.after is None]
+        copies = [replace(page, encoding=encoding, also=True) for encoding in self.more for page in still]
+        return [page for page in copies if self.room(page) >= 0]

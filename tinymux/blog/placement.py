@@ -11,15 +11,17 @@ from tinymux.errors import BlogError
 
 @dataclass(frozen=True)
 class Held:
-    """What a tiny has been flashed with: its image's digest, and for each of the blog's paths what to ask it for."""
+    """What a tiny has been flashed with: its image's digest, and for each page's key what to ask it for, and how the
+    answer is encoded."""
 
     digest: str
     asks: Mapping[str, str]
+    encodings: Mapping[str, str]
 
     @classmethod
     def of(cls, bundle: Bundle) -> Held:
         """What a tiny holds after this bundle's image was flashed."""
-        return cls(bundle.digest, bundle.asks())
+        return cls(bundle.digest, bundle.asks(), {page.key: page.encoding for page in bundle.pages})
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def place(bundles: Sequence[Bundle], boards: Mapping[int, int], held: Mapping[in
         has = [node for node, other in chosen.items() if other is bundle]
         missing = bundle.replicas - len(has)
         free = [node for node in boards if node not in chosen]
-        kept = {path for other in bundles for path in other.paths}
+        kept = {key for other in bundles for key in other.keys}
         spare = [node for node in free if node not in held or not kept & set(held[node].asks)]
-        own = [node for node in free if node in held and set(held[node].asks) & set(bundle.paths)]
+        own = [node for node in free if node in held and set(held[node].asks) & set(bundle.keys)]
         for candidates in (spare, own, free):
             more = _spread([node for node in candidates if node not in chosen], boards, missing, has)
             for node in more:
@@ -93,29 +95,30 @@ def _spread(candidates: Sequence[int], boards: Mapping[int, int], count: int, ha
 
 @dataclass(frozen=True)
 class Serving:
-    """Who answers a path: what to ask for, the nodes, and the digest of the image that they all have."""
+    """Who has a page: what to ask for, the nodes, the digest of the image that they all have, and the encoding."""
 
     ask: str
     nodes: tuple[int, ...]
     digest: str
+    encoding: str
 
 
 def waves(placement: Placement) -> list[tuple[int, ...]]:
-    """The changed nodes in the order of flashing, any number at once, so that each path that is served now, and shall
+    """The changed nodes in the order of flashing, any number at once, so that each page that is served now, and shall
     be served afterwards, always is. BlogError where that cannot be."""
     pending = list(placement.changed)
-    kept = {path for has in placement.held.values() for path in has.asks}
-    kept &= {path for bundle in placement.bundles.values() for path in bundle.paths}
+    kept = {key for has in placement.held.values() for key in has.asks}
+    kept &= {key for bundle in placement.bundles.values() for key in bundle.keys}
     done: set[int] = set()
     order: list[tuple[int, ...]] = []
     while pending:
         wave: list[int] = []
         for node in pending:
             now = serving(placement, done, {*wave, node})
-            if all(path in now for path in kept):
+            if all(key in now for key in kept):
                 wave.append(node)
         if not wave:
-            lost = sorted({path for node in pending for path in placement.held[node].asks} & kept)
+            lost = sorted({key for node in pending for key in placement.held[node].asks} & kept)
             raise BlogError(
                 f"{', '.join(lost)}: could not be served while its tiny is flashed, for no other has it and none is"
                 " spare: give it one replica more, or free a tiny"
@@ -127,23 +130,25 @@ def waves(placement: Placement) -> list[tuple[int, ...]]:
 
 
 def serving(placement: Placement, done: set[int], away: set[int]) -> dict[str, Serving]:
-    """Who answers each path when `done` of the changed nodes are flashed and those of `away` are being flashed.
+    """Who has each page, by its key, when `done` of the changed nodes are flashed and those of `away` are on the way.
 
     As soon as one node has the new version of a page, none with an old one is asked any more.
     """
     changed = set(placement.changed)
     new: dict[str, Serving] = {}
-    old: dict[str, dict[tuple[str, str], list[int]]] = {}
+    old: dict[str, dict[tuple[str, str, str], list[int]]] = {}
     for node, bundle in sorted(placement.bundles.items()):
         if node not in away and (node in done or node not in changed):
-            for path, ask in bundle.asks().items():
-                new[path] = Serving(ask, (*(new[path].nodes if path in new else ()), node), bundle.digest)
+            has = Held.of(bundle)
+            for key, ask in has.asks.items():
+                others = new[key].nodes if key in new else ()
+                new[key] = Serving(ask, (*others, node), has.digest, has.encodings[key])
     for node, has in sorted(placement.held.items()):
         if node not in away and node not in done:
-            for path, ask in has.asks.items():
-                old.setdefault(path, {}).setdefault((has.digest, ask), []).append(node)
-    for path, versions in old.items():
-        if path not in new:
-            (digest, ask), nodes = max(versions.items(), key=lambda version: len(version[1]))
-            new[path] = Serving(ask, tuple(nodes), digest)
+            for key, ask in has.asks.items():
+                old.setdefault(key, {}).setdefault((ask, has.digest, has.encodings[key]), []).append(node)
+    for key, versions in old.items():
+        if key not in new:
+            (ask, digest, encoding), nodes = max(versions.items(), key=lambda version: len(version[1]))
+            new[key] = Serving(ask, tuple(nodes), digest, encoding)
     return new

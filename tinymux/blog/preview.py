@@ -6,6 +6,7 @@ import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tinymux.blog.compress import ENCODINGS
 from tinymux.blog.pages import NOT_FOUND, Blog, Page
 from tinymux.errors import WebError
 
@@ -14,7 +15,9 @@ class Preview:
     """A server of a blog's pages; port 0 chooses a free one."""
 
     def __init__(self, blog: Blog, host: str = "127.0.0.1", port: int = 8080) -> None:
-        self.pages = {page.path: page for page in blog.pages}
+        self.pages: dict[str, dict[str, Page]] = {}
+        for page in blog.pages:
+            self.pages.setdefault(page.path, {})[page.encoding] = page
         preview = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,16 +39,18 @@ class Preview:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """One request."""
         path = handler.path.partition("?")[0]
-        page: Page | None = self.pages.get(path) if path != NOT_FOUND else None
-        status = 200 if page else 404
-        page = page or self.pages[NOT_FOUND]
-        coded = re.search(r"\bbr\b", handler.headers.get("Accept-Encoding", ""))
-        body = page.body if coded else page.plain
+        found = self.pages.get(path) if path != NOT_FOUND else None
+        status = 200 if found else 404
+        pages = found or self.pages[NOT_FOUND]
+        accepted = handler.headers.get("Accept-Encoding", "")
+        coding = next((one for one in ENCODINGS if one in pages and re.search(rf"\b{one}\b", accepted)), "plain")
+        page = pages.get(coding) or next(iter(pages.values()))
+        body = page.plain if coding == "plain" else page.body
         handler.send_response(status)
         handler.send_header("Content-Type", page.kind)
         handler.send_header("Vary", "Accept-Encoding")
-        if coded:
-            handler.send_header("Content-Encoding", "br")
+        if coding != "plain":
+            handler.send_header("Content-Encoding", coding)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         if handler.command != "HEAD":

@@ -48,7 +48,7 @@ class Plan:
         lines = []
         for node, bundle in sorted(self.placement.bundles.items()):
             what = f"flash in step {wave_of[node]}" if node in wave_of else "unchanged"
-            lines.append(f"node {node:2}: {' '.join(bundle.paths)}, {bundle.room} bytes left: {what}")
+            lines.append(f"node {node:2}: {', '.join(bundle.keys)}; {bundle.room} bytes left: {what}")
         changed = len(self.placement.changed)
         lines.append(f"{changed} of {len(self.placement.bundles)} tinies to flash, in {len(self.waves)} steps")
         return lines
@@ -56,16 +56,16 @@ class Plan:
     def routes(self, now: Mapping[str, Serving], addresses: Mapping[int, IPv4Address]) -> Routes:
         """nginx's routes for who serves what now."""
         settings = self.blog.settings
-        made = {}
+        made = []
         for page in self.blog.pages:
-            if page.path in now:
-                way = now[page.path]
+            if page.key in now:
+                way = now[page.key]
                 tinies = tuple(addresses[node] for node in way.nodes)
-                made[page.path] = Route(page.path, way.ask, tinies, page.kind, way.digest, page.after is not None)
-        missing = made.pop(NOT_FOUND, None)
+                live = page.after is not None
+                made.append(Route(page.path, way.ask, tinies, page.kind, way.digest, live, way.encoding))
         return Routes(
-            tuple(made.values()),
-            missing,
+            tuple(route for route in made if route.path != NOT_FOUND),
+            tuple(route for route in made if route.path == NOT_FOUND),
             post=MICROBLOG,
             credentials=settings.user(),
             plain=f"../{PLAIN_SOCKET}",
@@ -189,6 +189,6 @@ class Publisher:
 def status_lines(held: Mapping[int, Held], broken: Collection[int], count: int) -> list[str]:
     """What is where, a line for each node."""
     return [
-        f"node {node:2}: " + (" ".join(held[node].asks) if node in held else "failed" if node in broken else "spare")
+        f"node {node:2}: " + (", ".join(held[node].asks) if node in held else "failed" if node in broken else "spare")
         for node in range(count)
     ]

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tinymux.blog.placement import Held
 from tinymux.errors import BlogError
@@ -18,7 +19,7 @@ def read_record(folder: Path) -> dict[int, Held]:
     path = folder / FILE
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return {int(row["node"]): Held(str(row["digest"]), dict(row["asks"])) for row in rows}
+        return {int(row["node"]): _held(row) for row in rows}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -27,9 +28,18 @@ def read_record(folder: Path) -> dict[int, Held]:
         ) from error
 
 
+def _held(row: Mapping[str, Any]) -> Held:
+    asks = dict(row["asks"])
+    encodings = dict.fromkeys(asks, "br") | dict(row.get("encodings", {}))  # there was only "br" before
+    return Held(str(row["digest"]), asks, encodings)
+
+
 def write_record(folder: Path, held: Mapping[int, Held]) -> None:
     """Keep it, the file replaced as a whole."""
-    rows = [{"node": node, "digest": has.digest, "asks": dict(has.asks)} for node, has in sorted(held.items())]
+    rows = [
+        {"node": node, "digest": has.digest, "asks": dict(has.asks), "encodings": dict(has.encodings)}
+        for node, has in sorted(held.items())
+    ]
     path = folder / FILE
     new = path.with_suffix(".new")
     try:

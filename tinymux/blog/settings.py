@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tinymux.blog.compress import ENCODINGS
 from tinymux.blog.posts import MOST_REPLICAS, read_text
 from tinymux.errors import BlogError
 
@@ -25,7 +26,7 @@ class Settings:
     index_replicas: tinies for index, feed and style sheet. template: file with the HTML around a post. style: file with
     a style sheet. cache_seconds: how long nginx may keep a page; 0 is not at all. microblog: whether there is a page
     /now with one short entry in a tiny's RAM. credentials: file with "user:password", mode 0600, for who may post such
-    entries; without, nobody may.
+    entries; without, nobody may. encodings: what pages are flashed as, each as all of these.
     """
 
     title: str = "A blog from tinies"
@@ -38,6 +39,7 @@ class Settings:
     cache_seconds: int = 0
     microblog: bool = False
     credentials: str = ""
+    encodings: tuple[str, ...] = ("br",)
     folder: Path = Path()
 
     def read(self, name: str, otherwise: str = "") -> str:
@@ -84,6 +86,9 @@ def _checked(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
         where = f"{path}:{_line(path, key)}"
         if default is MISSING:
             raise BlogError(f"{where}: unknown key {key!r}: known are {', '.join(defaults)}")
+        if key == "encodings":
+            _check_encodings(where, value)
+            continue
         if type(value) is not type(default):
             kind = {int: "a number", bool: "true or false", str: "a string"}[type(default)]
             raise BlogError(f"{where}: {key} is {kind}, not {value!r}")
@@ -93,6 +98,12 @@ def _checked(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     if not url.startswith(("http://", "https://")) or any(character in url for character in " \"'<>&\\"):
         raise BlogError(f"{path}:{_line(path, 'url')}: {url!r} is no address: write it as http://example.org")
     return {**table, **({"url": url.rstrip("/")} if "url" in table else {})}
+
+
+def _check_encodings(where: str, value: Any) -> None:
+    names = value if isinstance(value, list) else []
+    if not names or any(name not in ENCODINGS for name in names) or len(set(names)) < len(names):
+        raise BlogError(f"{where}: encodings is a list of some of {', '.join(ENCODINGS)}, not {value!r}")
 
 
 def _line(path: Path, key: str) -> int:

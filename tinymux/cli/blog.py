@@ -72,11 +72,17 @@ def check(folder: Path) -> None:
     from tinymux.blog.pages import Blog
 
     made = Blog.read(folder, room)
-    click.echo(f"{'page':40} {'text':>6} {'brotli':>6} {'left':>6}")
+    click.echo(f"{'page':40} {'text':>6} {'flash':>6} {'left':>6}")
     for page in made.pages:
-        click.echo(f"{page.path:40} {len(page.plain):6} {len(page.body):6} {room(page):6}")
+        click.echo(f"{page.key:40} {len(page.plain):6} {len(page.body):6} {room(page):6}")
+    still = [page for page in made.pages if page.after is None]
+    for encoding in made.settings.encodings:
+        there = {page.path for page in still if page.encoding == encoding}
+        missing = [page.path for page in still if not page.also and page.path not in there]
+        if missing:
+            click.echo(f"not in {encoding}, for it does not fit so: {', '.join(missing)}")
     for post in made.posts:
-        parts = [page for page in made.pages if page.source == str(post.path)]
+        parts = [page for page in made.pages if page.source == str(post.path) and not page.also]
         if len(parts) > 1:
             over = sum(page.characters for page in parts[1:])
             click.echo(f"{post.path}: takes {len(parts)} tinies; cut about {over} characters to fit one")

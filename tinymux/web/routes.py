@@ -13,7 +13,7 @@ class Route:
     """One path of the site: what a tiny is asked for, which tinies have it, and as what the answer is sent on.
 
     version: changes with the content, so that nothing older comes out of a cache. live: changes by itself and is never
-    cached.
+    cached. encoding: how the tiny's answer is encoded, "br", "gzip" or "plain".
     """
 
     path: str
@@ -22,19 +22,20 @@ class Route:
     kind: str
     version: str = ""
     live: bool = False
+    encoding: str = "br"
 
 
 @dataclass(frozen=True)
 class Routes:
-    """A whole site.
+    """A whole site. A path has a route for each encoding that there is of it.
 
-    missing: for every other path. post: the path whose tiny takes POST, from whoever knows user and password
+    missing: those for every other path. post: the path whose tiny takes POST, from whoever knows user and password
     (`credentials`); without either, nobody may. plain: socket of a server that decodes pages for clients that do not
-    take brotli. cache_seconds: how long nginx may keep a page.
+    take brotli, where there is nothing else. cache_seconds: how long nginx may keep a page.
     """
 
     routes: tuple[Route, ...]
-    missing: Route | None = None
+    missing: tuple[Route, ...] = ()
     post: str = ""
     credentials: tuple[str, str] | None = None
     plain: str = ""
@@ -59,11 +60,17 @@ class Routes:
 
     @property
     def _all(self) -> tuple[Route, ...]:
-        return (*self.routes, self.missing) if self.missing else self.routes
+        return (*self.routes, *self.missing)
 
     @property
     def _posted(self) -> Route | None:
         return next((route for route in self.routes if self.credentials and route.path == self.post), None)
+
+    @property
+    def _ways(self) -> tuple[_Ways, ...]:
+        """Each path once, with all its routes."""
+        paths = dict.fromkeys(route.path for route in self.routes)
+        return tuple(_Ways(tuple(route for route in self.routes if route.path == path)) for path in paths)
 
     # --- as nginx wants it ---
 
@@ -78,34 +85,53 @@ class Routes:
         )
 
     def maps(self) -> str:
-        """$way: how a request goes on. Whether a client takes brotli is of no matter where it posts."""
-        # A named location is past client_max_body_size. What a form sends of a microblog entry has two digits of bytes.
+        """$way: how a request goes on; where a path has more routes than one, which is taken."""
+        missing = _Ways(self.missing)
+        get = missing.get(bool(self.plain))
+        gets = {ways.routes[0].path: ways.get(bool(self.plain)) for ways in self._ways}
+        texts = [ways.map(name) for name, ways in self._named(missing) if ways.several]
+        # Whether a client takes brotli is of no matter where it posts. A named location is past client_max_body_size.
+        # What a form sends of a microblog entry has two digits of bytes.
         posted = (
             f'        "~^POST {self._posted.path} [0-9]{{1,2}}$" posted;\n        "~^POST {self._posted.path} " long;\n'
             if self._posted
             else ""
         )
-        coded = "    map $http_accept_encoding $coded {\n        default plain;\n        ~*\\bbr\\b br;\n    }\n"
-        get = "$coded" if self.plain else "br"
-        way = f'        default refused;\n        "~^(GET|HEAD) " {get};\n{posted}'
-        return (
-            (coded if self.plain else "")
-            + f'    map "$request_method $uri $content_length" $way {{\n{way}    }}\n'
-            + ("    proxy_cache_path cache keys_zone=pages:1m max_size=16m;\n" if self.cache_seconds else "")
+        lines = [f"        default {get};", *(f"        {path} {way};" for path, way in gets.items() if way != get)]
+        return "\n".join(
+            [
+                ACCEPTED,
+                *texts,
+                "    map $uri $get {",
+                *lines,
+                "    }",
+                '    map "$request_method $uri $content_length" $way {',
+                f'        default refused;\n        "~^(GET|HEAD) " $get;\n{posted}    }}',
+                *(["    proxy_cache_path cache keys_zone=pages:1m max_size=16m;"] if self.cache_seconds else []),
+                *([GUNZIP] if any(route.encoding == "gzip" for route in self._all) else []),
+                "",
+            ]
         )
+
+    def _named(self, missing: _Ways) -> Iterator[tuple[str, _Ways]]:
+        """Each path's routes, and what nginx's variables for them end with."""
+        yield from ((str(number), ways) for number, ways in enumerate(self._ways))
+        yield "missing", missing
 
     def locations(self) -> str:
         """All locations, within a server that has the proxy's settings already."""
         return "\n".join(self._locations())
 
     def _locations(self) -> Iterator[str]:
-        for route in self.routes:
-            yield f"        location = {route.path} {{\n{self._proxied(route)}        }}"
-        if self.missing:
-            rewritten = f"            rewrite ^ {self.missing.ask} break;\n"
-            yield f"        location / {{\n{rewritten}{self._proxied(self.missing, '')}        }}"
-        else:
-            yield "        location / {\n            return 404;\n        }"
+        for name, ways in self._named(_Ways(self.missing)):
+            if name != "missing":
+                where = f"= {ways.routes[0].path} "
+            elif ways.routes:
+                where = "/ "
+            else:
+                yield "        location / {\n            return 404;\n        }"
+                continue
+            yield f"        location {where}{{\n{self._proxied(name, ways)}        }}"
         if self._posted:
             yield (
                 "        location @post {\n"
@@ -129,15 +155,69 @@ class Routes:
                 "        }"
             )
 
-    def _proxied(self, route: Route, ask: str | None = None) -> str:
-        ask = route.ask if ask is None else ask
+    def _proxied(self, name: str, ways: _Ways) -> str:
+        route = ways.routes[0]
+        version = f"$version_{name}" if ways.several else route.version
         cached = (
-            f"            proxy_cache pages;\n            proxy_cache_key '{route.path} {route.version}';\n"
+            f"            proxy_cache pages;\n            proxy_cache_key '{route.path} {version}';\n"
             f"            proxy_cache_valid 200 {self.cache_seconds}s;\n            proxy_cache_lock on;\n"
             if self.cache_seconds and not route.live
             else ""
         )
-        return f"            proxy_pass http://{_name(route.tinies)}{ask};\n{cached}{_headers(route)}"
+        if ways.several:
+            to = f"            proxy_pass http://$tinies_{name};\n"  # "as is": nothing of the client's path is added
+        elif name == "missing":
+            to = f"            rewrite ^ {route.ask} break;\n            proxy_pass http://{_name(route.tinies)};\n"
+        else:
+            to = f"            proxy_pass http://{_name(route.tinies)}{route.ask};\n"
+        return f"{to}{cached}{_headers(route)}"
+
+
+# What a client takes (RFC 9110 section 12.5.3); a weight of 0 is a refusal.
+ACCEPTED = """\
+    map $http_accept_encoding $accepted {
+        default other;
+        "~*\\bbr\\s*;\\s*q=0(\\.0*)?\\s*(,|$)" other;
+        ~*\\bbr\\b br;
+    }
+    map $accepted $coded {
+        default plain;
+        br tiny;
+    }"""
+
+# A page in gzip for a client that does not take it: nginx asks its own look at the request, for HTTP/1.0, too.
+GUNZIP = "    gunzip on;\n    gzip_http_version 1.0;\n    gzip_proxied any;"
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """The routes of one path: the same page in several encodings, one of each at most."""
+
+    routes: tuple[Route, ...]
+
+    @property
+    def several(self) -> bool:
+        return len(self.routes) > 1
+
+    def _best(self, *encodings: str) -> Route | None:
+        found = {route.encoding: route for route in self.routes}
+        return next((found[encoding] for encoding in encodings if encoding in found), None)
+
+    def get(self, helped: bool) -> str:
+        """What $way is for GET: whoever takes no brotli is helped where there is nothing else."""
+        return "$coded" if helped and self.routes and not self._best("gzip", "plain") else "tiny"
+
+    def map(self, name: str) -> str:
+        """Which tinies, and of which version, for what a client takes."""
+        brotli, other = self._best("br", "gzip", "plain"), self._best("gzip", "plain", "br")
+        assert brotli
+        assert other
+        return (
+            f"    map $accepted $tinies_{name} {{\n        default {_name(other.tinies)}{other.ask};\n"
+            f"        br {_name(brotli.tinies)}{brotli.ask};\n    }}\n"
+            f"    map $accepted $version_{name} {{\n        default '{other.encoding} {other.version}';\n"
+            f"        br '{brotli.encoding} {brotli.version}';\n    }}"
+        )
 
 
 def _headers(route: Route) -> str:
