@@ -1,7 +1,8 @@
 """Runs the tests under inside/ in the guest and brings their reports home.
 
 To pytest they are tests like any other: selected by name, counted, shown with their tracebacks. Before the first test
-of all the guest boots and runs all of them that were selected; each report is told when it is its test's turn.
+of all two guests boot and run all of them that were selected, those that are marked `systemd` where that is the first
+process; each report is told when it is its test's turn.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,10 @@ sys.path.insert(0, str(HERE))
 import guest  # noqa: E402
 import rig  # noqa: E402
 
-TIMEOUT = 300  # s, for all of them together
+TIMEOUT = 300  # s, for all of a guest's
+MINUTES = "one and a half"
 REPORTS = "reports"
+WITHOUT = ["-p", "no:cacheprovider", "-p", "no:benchmark"]  # plugins that a slow guest does not need
 INSIDE = os.environ.get("TINYMUX_GUEST")
 
 
@@ -28,6 +32,7 @@ def is_inside(item: pytest.Item) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "systemd: in the guest where systemd is the first process")
     config.pluginmanager.register(Recorder(Path(INSIDE) / REPORTS) if INSIDE else Carrier(config), "usb-rig")
 
 
@@ -45,19 +50,33 @@ class Recorder:
 
 
 class Carrier:
-    """On this machine: runs the guest once and tells its reports."""
+    """On this machine: runs the guests once and tells their reports."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.reports: dict[str, list[pytest.TestReport]] = {}
-        self.account = ""
+        self.accounts: dict[str, str] = {}  # what became of a test that was not told of
         self.unavailable = ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        names = [item.nodeid for item in session.items if is_inside(item)]
-        if names and not self.config.option.collectonly:
-            self.run(names)
+        items = [item for item in session.items if is_inside(item)]
+        if not items or self.config.option.collectonly:
+            return
+        systemd = [item.nodeid for item in items if item.get_closest_marker("systemd")]
+        if terminal := self.config.pluginmanager.get_plugin("terminalreporter"):
+            terminal.write_line(f"usb rig: {len(items)} tests in two guests, about {MINUTES} minutes")
+        try:
+            self.built = guest.build(), rig.device(), rig.drive()
+            with ThreadPoolExecutor(2) as guests:
+                runs = [
+                    guests.submit(self.run, [item.nodeid for item in items if item.nodeid not in systemd], False),
+                    guests.submit(self.run, systemd, guest.SYSTEMD.exists()),
+                ]
+            for run in runs:
+                run.result()
+        except guest.Unavailable as reason:
+            self.unavailable = f"usb rig: {reason}"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -69,24 +88,22 @@ class Carrier:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def run(self, names: list[str]) -> None:
-        words = [rig.python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(guest.ROOT), *names]
-        try:
-            if terminal := self.config.pluginmanager.get_plugin("terminalreporter"):
-                terminal.write_line(f"usb rig: {len(names)} tests in the guest, about two minutes")
-            with rig.Run(" ".join(f"'{word}'" for word in words), timeout=TIMEOUT) as run:
-                self.account = run.account()
-                lines = run.out / REPORTS
-                for line in lines.read_text().splitlines() if lines.exists() else []:
-                    report = pytest.TestReport._from_json(json.loads(line))
-                    self.reports.setdefault(report.nodeid, []).append(report)
-        except guest.Unavailable as reason:
-            self.unavailable = f"usb rig: {reason}"
+    def run(self, names: list[str], systemd: bool) -> None:
+        if not names:
+            return
+        words = [rig.python(), "-m", "pytest", "-q", *WITHOUT, "--rootdir", str(guest.ROOT), *names]
+        command = f"export TINYMUX_DRIVE='{rig.drive()}'\n" + " ".join(f"'{word}'" for word in words)
+        with rig.Run(command, timeout=TIMEOUT, systemd=systemd) as run:
+            self.accounts |= dict.fromkeys(names, run.account())
+            lines = run.out / REPORTS
+            for line in lines.read_text().splitlines() if lines.exists() else []:
+                report = pytest.TestReport._from_json(json.loads(line))
+                self.reports.setdefault(report.nodeid, []).append(report)
 
     def missing(self, item: pytest.Item) -> pytest.TestReport:
         """For a test that the guest has not told of."""
         if self.unavailable:
             outcome, text = "skipped", (str(item.path), item.location[1] or 0, self.unavailable)
         else:
-            outcome, text = "failed", self.account
+            outcome, text = "failed", self.accounts.get(item.nodeid, "")
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, text, "call")

@@ -50,6 +50,25 @@ udevadm trigger --action=add --subsystem-match=usb --subsystem-match=virtio-port
 """
 
 
+# What systemd is told to run where it is the first process: the command, then the end, as init.sh has them.
+SYSTEMD = Path("/lib/systemd/systemd")
+UNIT = """
+[Unit]
+DefaultDependencies=no
+Wants=systemd-journald.service
+After=systemd-journald.service
+[Service]
+Type=oneshot
+TimeoutStartSec=infinity
+Environment=TINYMUX_GUEST={out} TINYMUX_RIG={rig} HOME=/root LANG=C.UTF-8
+ExecStart=/bin/sh {out}/command
+StandardOutput=append:{out}/log
+StandardError=inherit
+ExecStopPost=/bin/sh -c 'echo $EXIT_STATUS >{out}/status; sync'
+ExecStopPost=systemctl poweroff --force --force
+"""
+
+
 class Unavailable(Exception):
     """The rig cannot be built here; the message says what is missing."""
 
@@ -176,10 +195,22 @@ def qemu(rig: Path, out: Path, boards: Sequence[Path], processors: int = 1) -> l
     return words
 
 
-def boot(command: str, out: Path, boards: Sequence[Path] = (), *, timeout: float, rig: Path | None = None) -> int:
+def boot(
+    command: str,
+    out: Path,
+    boards: Sequence[Path] = (),
+    *,
+    timeout: float,
+    rig: Path | None = None,
+    systemd: bool = False,
+) -> int:
     """Boot, run the shell command as root in the checkout's copy, wait for the end. Its exit status; 124 when the
-    time (s) ran out or the guest died. Output is in out/log, the kernel's messages in out/console."""
+    time (s) ran out or the guest died. Output is in out/log, the kernel's messages in out/console. `systemd`: as the
+    first process, and the command as a unit of its."""
     rig = rig or build()
+    if systemd:
+        (out / "units").mkdir()
+        (out / "units" / "rig.service").write_text(UNIT.format(out=out, rig=rig))
     for name in ("status", "log", "console"):
         (out / name).unlink(missing_ok=True)
     (out / "command").write_text(f"{PROLOGUE}cd {ROOT}\n{command}\n")
@@ -194,7 +225,8 @@ def boot(command: str, out: Path, boards: Sequence[Path] = (), *, timeout: float
         machine.kill()
         machine.wait()
     status = out / "status"
-    return int(status.read_text()) if status.exists() and status.read_text().strip() else 124
+    told = status.read_text().strip() if status.exists() else ""
+    return int(told) if told.isdigit() else 124
 
 
 def main() -> int:

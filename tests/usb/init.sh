@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # The guest's first process: the host's root over 9p under a tmpfs overlay, then the command that the host left in the
-# shared folder; its output and exit status go back there, and the machine goes off.
+# shared folder; its output and exit status go back there, and the machine goes off. With units in that folder, systemd
+# takes over, and does that (guest.py); of this machine's own units nothing is started that nobody asks for.
 B=/bin/busybox
 $B mount -t devtmpfs dev /dev
 $B mount -t proc proc /proc
@@ -28,6 +29,12 @@ $B mount -t 9p -o $P9,cache=none out "/root$OUT"
 $B ip link set lo up
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
+if [ -e "/root$OUT/units" ]; then
+    $B mkdir -p /root/run/systemd
+    $B cp -r "/root$OUT/units" /root/run/systemd/system
+    $B rm -rf /root/lib/systemd/system/*.wants /root/etc/systemd/system/*.wants /root/lib/systemd/system-generators
+    exec $B switch_root /root /lib/systemd/systemd --unit=rig.service --show-status=0
+fi
 export TINYMUX_GUEST="$OUT" TINYMUX_RIG="$RIG"
 $B chroot /root /bin/sh "$OUT/command" </root/dev/null >"/root$OUT/log" 2>&1
 echo $? >"/root$OUT/status"

@@ -36,8 +36,20 @@ def compiled(name: str, folders: Sequence[str], *flags: str) -> Path:
         for old in RIG.glob(f"{name}-*"):
             old.unlink()
         includes = [f"-I{ROOT / folder}" for folder in INCLUDES]
-        guest.run("gcc", *CFLAGS, *includes, "-o", target, *sources, *flags)
+        new = target.with_suffix(f".{os.getpid()}")
+        guest.run("gcc", *CFLAGS, *includes, "-o", new, *sources, *flags)
+        new.rename(target)
     return target
+
+
+def device() -> Path:
+    """The board's program."""
+    return compiled("device", ["tests/usb/device", "ext/sim"], "-lusbredirparser", "-lm")
+
+
+def drive() -> Path:
+    """drive.c, for measure.py in the guest."""
+    return compiled("drive.so", ["tests/usb/drive.c"], "-shared", "-fPIC")
 
 
 def images(folder: Path) -> list[Path]:
@@ -55,14 +67,13 @@ def images(folder: Path) -> list[Path]:
 @contextmanager
 def boards(folder: Path, count: int) -> Iterator[list[Path]]:
     """Folders for the sockets of `count` boards, and a device for each that waits for QEMU and ends with it."""
-    device = compiled("device", ["tests/usb/device", "ext/sim"], "-lusbredirparser", "-lm")
-    flashes = images(folder)
+    program, flashes = device(), images(folder)
     folders, running = [folder / f"board{number}" for number in range(count)], []
     try:
         for path, serial in zip(folders, SERIALS, strict=False):
             path.mkdir()
             log = (path / "log").open("w")
-            words = [device, path / "usb", path / "control", serial, *flashes]
+            words = [program, path / "usb", path / "control", serial, *flashes]
             running.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         yield folders
     finally:
@@ -74,8 +85,8 @@ def boards(folder: Path, count: int) -> Iterator[list[Path]]:
 class Run:
     """One command in the guest, with boards; what it left behind is in `out` until the with statement ends."""
 
-    def __init__(self, command: str, *, count: int = 2, timeout: float = 150) -> None:
-        self.command, self.count, self.timeout = command, count, timeout
+    def __init__(self, command: str, *, count: int = 2, timeout: float = 150, systemd: bool = False) -> None:
+        self.command, self.count, self.timeout, self.systemd = command, count, timeout, systemd
         self.status, self.seconds = 124, 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="usb-rig-")
         self.out = Path(self._folder.name) / "out"
@@ -85,7 +96,9 @@ class Run:
         self.out.mkdir()
         started = time.monotonic()
         with boards(self.out.parent, self.count) as plugged:
-            self.status = guest.boot(self.command, self.out, plugged, timeout=self.timeout, rig=kernel)
+            self.status = guest.boot(
+                self.command, self.out, plugged, timeout=self.timeout, rig=kernel, systemd=self.systemd
+            )
         self.seconds = time.monotonic() - started
         return self
 
