@@ -55,6 +55,11 @@ def install(root: Path = Path("/")) -> list[str]:
     if root == Path("/"):
         make_user()
         done += tell()
+        if not service_runs():
+            done.append(
+                f"{SERVICE}: would not start: its user {USER!r} cannot run {sys.executable} with tinymux; "
+                "install tinymux where everybody may read it, as in a venv under /opt, and do this again"
+            )
     return done
 
 
@@ -88,6 +93,18 @@ def make_user() -> None:
         run("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", USER)
     if not run("getent", "passwd", USER):
         raise TinymuxError(f"the user {USER!r} could not be made: 'useradd --system {USER}' as root, then this again")
+
+
+def service_runs() -> bool:
+    """Whether the service's user can run what the unit starts: a Python in somebody's home may be out of its reach."""
+    command = [sys.executable, "-P", "-c", "import tinymux.daemon"]
+    try:
+        done = subprocess.run(
+            command, user=USER, group=USER, extra_groups=[], cwd="/", capture_output=True, check=False, timeout=60
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0
 
 
 def tell() -> list[str]:
