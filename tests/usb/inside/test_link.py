@@ -11,6 +11,7 @@ import time
 
 import pytest
 from conftest import until
+from measure import BUDGET, planes_per_s
 from plug import Plug
 from transport import FULL, IDLE, OP, PLANES, Driver
 
@@ -169,6 +170,10 @@ def test_unplugged_while_it_is_opened(board: UsbBoard, plug: Plug) -> None:
     with pytest.raises(BoardError, match=r"is not there any more|does not answer"):
         board.link()
     until(lambda: not plug.plugged)
+
+
+def test_two_boards_at_once_are_both_at_full_rate(plug: Plug, second: Plug) -> None:
+    assert min(planes_per_s(plug, second)) >= 0.95 * BUDGET
 
 
 class Mallinfo(ctypes.Structure):
