@@ -47,8 +47,11 @@ int board_link_open(struct board_link *link, struct transport *transport, const 
     link->client = client;
     link->context = context;
     link->last_sent = 0xFFFF;
-    for (unsigned lane = 0; lane < LANES; lane++)
+    link->depth = link->options.depth < transport->depth ? link->options.depth : transport->depth;
+    for (unsigned lane = 0; lane < LANES; lane++) {
         link->lanes[lane].stateless = link->options.offload_acks >> lane & 1;
+        link_note(link, lane);
+    }
     int result = control(link, true, REQUEST_VERSION, 0, 0, version, sizeof version);
     if (result < 0)
         return result;
@@ -65,8 +68,8 @@ int board_link_stop_lane(struct board_link *link, unsigned lane)
     link->resume &= (uint16_t)~lane_bit(lane);
     link->open &= (uint16_t)~lane_bit(lane);
     link->starting &= (uint16_t)~lane_bit(lane);
-    link->busy &= (uint16_t)~lane_bit(lane);
     lane_close(&link->lanes[lane]);
+    link_note(link, lane);
     return board_link_write_resets(link);
 }
 
@@ -97,8 +100,8 @@ int board_link_reopen(struct board_link *link, struct transport *transport)
         lane_close(&link->lanes[lane]);
         COUNT(link->lanes[lane].counters.resets);
     }
-    link->open = link->starting = link->busy = link->stuck = 0;
-    link->under_way = 0;
+    link->open = link->starting = 0;
+    link->first = link->under_way = 0;
     link->heard = link->built;
     link->last_driven = 0;
     link->error = 0;
@@ -114,8 +117,10 @@ void board_link_close(struct board_link *link)
     enum { TRIES = 1000 };
     const struct timespec pause = { .tv_nsec = 1000000 };
     link->open = link->starting = 0;
-    for (unsigned lane = 0; lane < LANES; lane++)
+    for (unsigned lane = 0; lane < LANES; lane++) {
         lane_close(&link->lanes[lane]);
+        link_note(link, lane);
+    }
     EACH_LANE(lane, link->programming)
         tpi_fail(&link->tpi[lane], TPI_board_gone);
     link->programming = 0;
@@ -137,6 +142,7 @@ static void finish_starts(struct board_link *link)
         if (link->transport->board_ns >= link->ready_ns[lane]) {
             link->starting &= (uint16_t)~lane_bit(lane);
             lane_open(&link->lanes[lane], link->built + link->options.resync);
+            link_note(link, lane);
         }
 }
 

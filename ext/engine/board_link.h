@@ -22,11 +22,26 @@ struct link_client {
     void (*news)(void *context, unsigned lane, enum lane_news);
 };
 
-/* One OUT packet that is not answered yet. `sent` and `driven` stand for its driving lanes only. */
+/* Where the lanes are, as far as the choice of runs goes. */
+enum link_class {
+    LINK_OFF,     /* closed, or stuck: nothing to say that makes sense */
+    LINK_RESTING, /* may begin, has nothing */
+    LINK_LOADED,  /* may begin, has a packet */
+    LINK_SENDING, /* more than its frame's END is left */
+    LINK_ENDING,  /* only the END is left */
+    LINK_HEARING, /* something comes, or may come */
+    LINK_CLASSES,
+};
+
+enum { LINK_BLOCK = 64 }; /* bytes: the planes of a packet, and idle ones behind them */
+
+/* One OUT packet that is not answered yet. Sampled planes are one plane late. */
 struct link_run {
     uint8_t opcode, planes;
-    uint16_t driving;
-    uint64_t sent[LANES], driven[LANES]; /* one plane late, as they are sampled */
+    uint16_t driving;             /* lanes that frames were driven on, as sampled */
+    uint16_t before;              /* ... in the first of the sampled planes */
+    uint8_t expected[LINK_BLOCK]; /* what is sampled where nobody but the host drives */
+    uint64_t driven[LANES];       /* planes that carry a frame, not yet late; of driving lanes only */
 };
 
 enum { LINK_RUNS = 64 }; /* more than any depth */
@@ -46,6 +61,8 @@ struct board_link {
     uint16_t waiting;  /* lanes for which `take` may have a packet */
     uint16_t busy;     /* lanes that need the clock */
     uint16_t stuck;    /* lanes that have nothing to say that makes sense */
+    uint16_t at[LINK_CLASSES]; /* lanes of each class */
+    uint8_t class[LANES];
     uint16_t taken;       /* lanes that are out of service for TPI (programming.h) */
     uint16_t programming; /* of these, those with a job that runs */
     uint16_t resume;      /* ... that are to be started when they are given back */
@@ -53,7 +70,7 @@ struct board_link {
     uint16_t last_sent, last_driven; /* the plane before the next one to be built */
     uint64_t ready_ns[LANES];        /* board time at which a starting lane is ready */
     uint64_t scan_ns;                /* monotonic time of the next look for tinies that talk unasked */
-    unsigned first, under_way;       /* in `runs` */
+    unsigned depth, first, under_way; /* in `runs`, of which so many are used */
     struct link_run runs[LINK_RUNS];
     struct lane lanes[LANES];
     struct tpi tpi[LANES];

@@ -18,13 +18,30 @@ int link_gone(struct board_link *link, int error)
 
 /* --- in ----------------------------------------------------------------------------------------------------------- */
 
-/* After anything that may have changed a lane's phase. */
-static void note_phase(struct board_link *link, unsigned lane)
+static enum link_class class_of(const struct lane *lane)
 {
-    const struct lane *state = &link->lanes[lane];
-    link->busy = (uint16_t)(lane_rests(state) ? link->busy & ~lane_bit(lane) : link->busy | lane_bit(lane));
-    bool mute = state->phase == LANE_STUCK;
-    link->stuck = (uint16_t)(mute ? link->stuck | lane_bit(lane) : link->stuck & ~lane_bit(lane));
+    switch (lane->phase) {
+    case LANE_QUIET: return lane->loaded ? LINK_LOADED : LINK_RESTING;
+    case LANE_SENDING: return lane_is_over(lane) ? LINK_HEARING : lane_is_at_end(lane) ? LINK_ENDING : LINK_SENDING;
+    case LANE_LISTENING:
+    case LANE_HEARING: return LINK_HEARING;
+    case LANE_OFF:
+    case LANE_STUCK: break;
+    }
+    return LINK_OFF;
+}
+
+void link_note(struct board_link *link, unsigned lane)
+{
+    const enum link_class class = class_of(&link->lanes[lane]), was = link->class[lane];
+    if (class == was && class != LINK_OFF)
+        return;
+    link->at[was] &= (uint16_t)~lane_bit(lane);
+    link->at[class] |= lane_bit(lane);
+    link->class[lane] = (uint8_t)class;
+    link->busy = link->at[LINK_LOADED] | link->at[LINK_SENDING] | link->at[LINK_ENDING] | link->at[LINK_HEARING];
+    link->stuck &= (uint16_t)~lane_bit(lane);
+    link->stuck |= link->lanes[lane].phase == LANE_STUCK ? lane_bit(lane) : 0;
 }
 
 struct giving {
@@ -38,30 +55,62 @@ static void give(void *context, const uint8_t *packet, unsigned length)
     to->link->client->give(to->link->context, to->lane, packet, length);
 }
 
-/* All lanes have come this far: `words` is what they were like. */
-static void hear(struct board_link *link, const struct link_run *run, const uint64_t *words)
+/* Lanes on which two blocks are not the same. */
+static uint16_t differing(const uint8_t *a, const uint8_t *b)
 {
-    struct lane_past past = { .n = run->planes, .scheduled = link->built };
+    uint64_t x, y, all = 0;
+    for (unsigned i = 0; i < LINK_BLOCK; i += sizeof x) {
+        memcpy(&x, a + i, sizeof x);
+        memcpy(&y, b + i, sizeof y);
+        all |= x ^ y;
+    }
+    all |= all >> 32;
+    return (uint16_t)(all | all >> 16);
+}
+
+static void block_to_lanes(uint64_t *lanes, const uint8_t *block)
+{
+    uint8_t planes[2 * PLANES_BLOCK];
+    memset(planes + LINK_BLOCK, 0xFF, sizeof planes - LINK_BLOCK);
+    memcpy(planes, block, LINK_BLOCK);
+    planes_to_lanes(lanes, planes, 1);
+}
+
+/* The planes of a lane that carry a frame, as they are sampled. */
+static uint64_t driven_late(const struct link_run *run, unsigned lane)
+{
+    return (run->driven[lane] << 1 | (run->before >> lane & 1)) & bits_mask(run->planes);
+}
+
+/* All lanes have come this far; the block is what was sampled. Most lanes heard only themselves, or nothing, and do not
+ * wait for anything: they are not looked at. */
+static void hear(struct board_link *link, const struct link_run *run, const uint8_t *block)
+{
     const uint64_t idle = bits_mask(run->planes);
+    const uint16_t served = link->open & ~link->starting, differs = differing(block, run->expected);
+    struct lane_past past = { .n = run->planes, .scheduled = link->built };
+    uint64_t samples[LANES], sent[LANES];
+    if (differs & served || link->programming)
+        block_to_lanes(samples, block);
+    if (differs & run->driving & served || link->programming)
+        block_to_lanes(sent, run->expected);
     link->heard += run->planes;
     past.end = link->heard - 1;
-    EACH_LANE(lane, link->open & ~link->starting) {
-        bool drove = run->driving & lane_bit(lane);
-        past.samples = words[lane] & idle;
-        if (past.samples == idle && !((link->busy | link->stuck | run->driving) & lane_bit(lane)))
-            continue;
-        past.sent = drove ? run->sent[lane] : idle;
-        past.driven = drove ? run->driven[lane] : 0;
+    EACH_LANE(lane, served & (differs | link->at[LINK_HEARING] | link->stuck)) {
+        const bool drove = differs & run->driving & lane_bit(lane);
+        past.samples = differs & lane_bit(lane) ? samples[lane] & idle : idle;
+        past.sent = drove ? sent[lane] & idle : idle;
+        past.driven = drove ? driven_late(run, lane) : 0;
         struct giving to = { link, lane };
         enum lane_news news = lane_hear(&link->lanes[lane], &link->options, &past, give, &to);
-        note_phase(link, lane);
+        link_note(link, lane);
         if (news)
             link->client->news(link->context, lane, news);
     }
     EACH_LANE(lane, link->programming) {
-        bool drove = run->driving & lane_bit(lane);
-        tpi_hear(&link->tpi[lane], link->heard - run->planes - 1, run->planes, words[lane],
-                 drove ? run->sent[lane] : idle, drove ? run->driven[lane] : 0, link->built);
+        const bool drove = run->driving & lane_bit(lane);
+        tpi_hear(&link->tpi[lane], link->heard - run->planes - 1, run->planes, samples[lane],
+                 drove ? sent[lane] & idle : idle, drove ? driven_late(run, lane) : 0, link->built);
         if (!tpi_runs(&link->tpi[lane]))
             link->programming &= (uint16_t)~lane_bit(lane);
     }
@@ -70,38 +119,35 @@ static void hear(struct board_link *link, const struct link_run *run, const uint
 /* An answer that is none: nobody knows what was driven. Who drove, tries again. */
 static void hear_nothing(struct board_link *link, const struct link_run *run)
 {
-    uint64_t words[LANES];
-    memset(words, 0xFF, sizeof words);
-    EACH_LANE(lane, run->driving)
-        words[lane] = ~run->sent[lane];
+    uint8_t block[LINK_BLOCK];
+    for (unsigned i = 0; i < LINK_BLOCK; i++)
+        block[i] = run->expected[i] ^ (uint8_t)(i & 1 ? run->driving >> 8 : run->driving);
     COUNT(link->counters.bad_packets);
-    hear(link, run, words);
+    hear(link, run, block);
 }
 
 void link_take_in(void *context, const uint8_t *packet, unsigned length)
 {
     struct board_link *link = context;
-    uint8_t planes[2 * PLANES_BLOCK];
-    uint64_t words[LANES];
+    uint8_t block[LINK_BLOCK];
     COUNT(link->counters.packets_in);
     if (!link->under_way) {
         COUNT(link->counters.bad_packets);
         return;
     }
     const struct link_run *run = &link->runs[link->first];
-    link->first = (link->first + 1) % LINK_RUNS;
+    link->first = link->first + 1 == link->depth ? 0 : link->first + 1;
     link->under_way--;
     bool idle = run->opcode == OP_IDLE, sampled = idle || run->opcode == OP_BOTH || run->opcode == OP_RX;
     unsigned start = PACKET_HEADER + (idle ? 2 : 0), size = sampled ? 2u * run->planes : 0;
     if (length != start + size || packet[0] != run->opcode || packet[1] != run->planes) {
         hear_nothing(link, run);
     } else if (sampled) {
-        memset(planes, 0xFF, sizeof planes);
-        memcpy(planes, packet + start, size);
-        planes_to_lanes(words, planes, 1);
+        memset(block, 0xFF, sizeof block);
+        memcpy(block, packet + start, size);
         if (idle)
             COUNT_BY(link->counters.planes_idle, packet[2] | packet[3] << 8);
-        hear(link, run, words);
+        hear(link, run, block);
     } else { /* nobody knows what these were like, and nobody has to */
         link->heard += run->planes;
     }
@@ -140,29 +186,36 @@ static void feed(struct board_link *link, unsigned lane)
     lane_begin(state, &link->options);
 }
 
+/* A frame would be cut within a byte. */
+static bool within_a_byte(const struct board_link *link)
+{
+    EACH_LANE(lane, talking(link))
+        if (link->lanes[lane].phase == LANE_SENDING && link->lanes[lane].out.have)
+            return true;
+    return false;
+}
+
 /* What the next run of n planes shall be: its opcode, and how far frames may go in it. */
 static uint8_t choose(struct board_link *link, unsigned n, enum lane_limit *limit)
 {
-    struct duplex_tally tally = { 0 };
-    bool split = false; /* a frame would be cut within a byte */
-    EACH_LANE(lane, talking(link)) {
-        struct lane *state = &link->lanes[lane];
-        if (lane_ready(state, link->built + n))
+    EACH_LANE(lane, talking(link) & (link->at[LINK_RESTING] | link->at[LINK_LOADED]))
+        if (lane_ready(&link->lanes[lane], link->built + n)) {
             feed(link, lane);
-        note_phase(link, lane);
-        if (state->phase == LANE_LISTENING || state->phase == LANE_HEARING || lane_is_over(state))
-            tally.hearing++;
-        else if (state->phase == LANE_SENDING)
-            (*(lane_is_at_end(state) ? &tally.ending : &tally.sending))++;
-        split |= state->phase == LANE_SENDING && state->out.have;
-    }
+            link_note(link, lane);
+        }
     *limit = LANE_ALL;
     const struct tpi_span span = { link->built, link->ticks, n, TPI_BOTH };
     EACH_LANE(lane, link->programming)
         if (!tpi_quiet(&link->tpi[lane], &span))
             return OP_BOTH;
-    if (!link->options.duplex || !talking(link))
+    const uint16_t all = talking(link);
+    if (!link->options.duplex || !all)
         return OP_BOTH;
+    const struct duplex_tally tally = {
+        .sending = (unsigned)__builtin_popcount(link->at[LINK_SENDING] & all),
+        .ending = (unsigned)__builtin_popcount(link->at[LINK_ENDING] & all),
+        .hearing = (unsigned)__builtin_popcount(link->at[LINK_HEARING] & all),
+    };
     switch (duplex_choose(&link->duplex, &tally)) {
     case DUPLEX_BOTH:
         break;
@@ -173,42 +226,44 @@ static uint8_t choose(struct board_link *link, unsigned n, enum lane_limit *limi
         return OP_TX;
     case DUPLEX_SAMPLE:
         *limit = LANE_NO_BYTE;
-        return split ? OP_BOTH : OP_RX;
+        return within_a_byte(link) ? OP_BOTH : OP_RX;
     }
     return OP_BOTH;
 }
 
-/* What the lanes are driven to in the run's planes; in `run`, what of it comes back, one plane late. */
-static void schedule(struct board_link *link, struct link_run *run, uint64_t *words, enum lane_limit limit)
+/* What all lanes are driven to in the run's planes; in `run`, what of it comes back. */
+static void schedule(struct board_link *link, struct link_run *run, uint8_t *planes, enum lane_limit limit)
 {
     const unsigned n = run->planes, gap = run->opcode == OP_TX ? link->options.gap_tx : link->options.gap;
-    uint64_t driven[LANES] = { 0 };
-    uint16_t driving = 0;
-    memset(words, 0xFF, LANES * sizeof *words);
     const struct tpi_span span = { link->built, link->ticks, n, run->opcode == OP_BOTH ? TPI_BOTH : TPI_ONE_WAY };
+    uint64_t words[LANES];
+    const uint16_t begun = link->at[LINK_SENDING] | link->at[LINK_ENDING] | link->at[LINK_HEARING];
+    uint16_t driving = 0, last_driven = 0, senders = run->opcode == OP_RX ? 0 : talking(link) & begun;
+    memset(words, 0xFF, sizeof words);
+    EACH_LANE(lane, link->last_driven)
+        run->driven[lane] = 0;
     EACH_LANE(lane, link->programming)
-        words[lane] = tpi_send(&link->tpi[lane], &span, &driven[lane]);
+        words[lane] = tpi_send(&link->tpi[lane], &span, &run->driven[lane]);
     link->ticks += n * span.tick;
-    EACH_LANE(lane, talking(link))
-        if (run->opcode != OP_RX && link->lanes[lane].phase == LANE_SENDING) {
-            words[lane] = lane_send(&link->lanes[lane], &link->options, link->built, n, gap, limit, &driven[lane]);
-            note_phase(link, lane);
+    EACH_LANE(lane, senders)
+        if (link->lanes[lane].phase == LANE_SENDING) {
+            words[lane] = lane_send(&link->lanes[lane], &link->options, link->built, n, gap, limit, &run->driven[lane]);
+            link_note(link, lane);
+        } else {
+            senders &= (uint16_t)~lane_bit(lane);
         }
-    for (unsigned lane = 0; lane < LANES; lane++)
-        driving |= driven[lane] ? lane_bit(lane) : 0;
+    EACH_LANE(lane, senders | link->programming) {
+        driving |= run->driven[lane] ? lane_bit(lane) : 0;
+        last_driven |= run->driven[lane] >> (n - 1) & 1 ? lane_bit(lane) : 0;
+    }
+    run->before = link->last_driven;
     run->driving = driving | link->last_driven;
-    EACH_LANE(lane, run->driving) {
-        run->sent[lane] = (words[lane] << 1 | (link->last_sent >> lane & 1)) & bits_mask(n);
-        run->driven[lane] = (driven[lane] << 1 | (link->last_driven >> lane & 1)) & bits_mask(n);
-    }
-    link->last_sent = 0xFFFF;
-    link->last_driven = 0;
-    EACH_LANE(lane, driving) {
-        if (!(words[lane] >> (n - 1) & 1))
-            link->last_sent &= (uint16_t)~lane_bit(lane);
-        if (driven[lane] >> (n - 1) & 1)
-            link->last_driven |= lane_bit(lane);
-    }
+    link->last_driven = last_driven;
+    lanes_to_planes(planes, words, 1);
+    memset(run->expected, 0xFF, sizeof run->expected);
+    memcpy(run->expected, &link->last_sent, 2);
+    memcpy(run->expected + 2, planes, 2 * n - 2);
+    memcpy(&link->last_sent, planes + 2 * n - 2, 2);
 }
 
 static bool submit(struct board_link *link, const uint8_t *packet, unsigned length)
@@ -225,14 +280,19 @@ static bool submit(struct board_link *link, const uint8_t *packet, unsigned leng
 
 static struct link_run *next_run(struct board_link *link)
 {
-    return &link->runs[(link->first + link->under_way) % LINK_RUNS];
+    const unsigned slot = link->first + link->under_way;
+    return &link->runs[slot < link->depth ? slot : slot - link->depth];
 }
 
 /* Only the last plane of an idle run comes back, and only that one gets a number: nobody has to know how many there
  * were before it. */
 bool link_submit_idle(struct board_link *link, uint8_t n)
 {
-    *next_run(link) = (struct link_run){ .opcode = OP_IDLE, .planes = 1 };
+    struct link_run *run = next_run(link);
+    run->opcode = OP_IDLE;
+    run->planes = 1;
+    run->driving = 0;
+    memset(run->expected, 0xFF, sizeof run->expected);
     link->built++;
     return submit(link, (const uint8_t[]){ OP_IDLE, n }, PACKET_HEADER);
 }
@@ -240,15 +300,14 @@ bool link_submit_idle(struct board_link *link, uint8_t n)
 static bool submit_planes(struct board_link *link)
 {
     enum { N = PACKET_PLANES };
-    uint64_t words[LANES];
-    uint8_t planes[2 * PLANES_BLOCK], packet[PACKET_HEADER + 2 * N];
+    uint8_t packet[PACKET_HEADER + 2 * PLANES_BLOCK];
     enum lane_limit limit;
     struct link_run *run = next_run(link);
     run->opcode = choose(link, N, &limit);
     run->planes = N;
     if (!link_needy(link)) /* they had nothing to say after all */
         return false;
-    schedule(link, run, words, limit);
+    schedule(link, run, packet + PACKET_HEADER, limit);
     link->built += N;
     packet[0] = run->opcode;
     packet[1] = N;
@@ -260,17 +319,14 @@ static bool submit_planes(struct board_link *link)
         COUNT_BY(link->counters.planes_tx, N);
     else
         COUNT_BY(link->counters.planes_both, N);
-    lanes_to_planes(planes, words, 1);
-    memcpy(packet + PACKET_HEADER, planes, 2 * N);
-    return submit(link, packet, sizeof packet);
+    return submit(link, packet, PACKET_HEADER + 2 * N);
 }
 
 void link_fill(struct board_link *link)
 {
-    unsigned depth = link->options.depth < link->transport->depth ? link->options.depth : link->transport->depth;
     if (!link->error && !link->under_way && link_needy(link))
         COUNT(link->counters.starts);
-    while (!link->error && link->under_way < depth && link_needy(link) && submit_planes(link))
+    while (!link->error && link->under_way < link->depth && link_needy(link) && submit_planes(link))
         ;
     if (!link->error && !link->under_way && link->starting)
         link_submit_idle(link, IDLE_STARTING); /* so that board time passes, whatever the board */

@@ -15,6 +15,9 @@ static inline uint16_t lane_bit(unsigned lane)
 /* The board is lost, by this negative errno, which is returned. */
 int link_gone(struct board_link *, int error);
 
+/* After anything that may have changed a lane's phase. */
+void link_note(struct board_link *, unsigned lane);
+
 /* Lanes that need the clock: they have something to say, are waiting for something, or are being programmed. */
 uint16_t link_needy(const struct board_link *);
 

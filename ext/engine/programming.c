@@ -1,5 +1,6 @@
 /* Lanes in and out of TPI: see programming.h. */
 #include "programming.h"
+#include "link_runs.h"
 #include <errno.h>
 #include <string.h>
 
@@ -16,10 +17,10 @@ int programming_begin(struct board_link *link, uint16_t lanes)
     int result = served == lanes ? 0 : board_link_write_resets(link);
     link->open &= (uint16_t)~lanes;
     link->starting &= (uint16_t)~lanes;
-    link->busy &= (uint16_t)~lanes;
     for (unsigned lane = 0; lane < LANES; lane++)
         if (lanes >> lane & 1) {
             lane_close(&link->lanes[lane]);
+            link_note(link, lane);
             link->tpi[lane].report = (struct tpi_report){ 0 };
             if (served >> lane & 1)
                 COUNT(link->lanes[lane].counters.resets);
