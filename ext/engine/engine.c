@@ -1,106 +1,13 @@
 /* Boards and tuns on the loop: see engine.h. */
-#include "engine.h"
-#include "loop.h"
-#include "tun.h"
+#include "ports.h"
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-struct engine_board;
-
-/* A lane's tun. */
-struct port {
-    struct loop_source source;
-    struct engine_board *board;
-    uint8_t lane;
-    int interface; /* its number in the capture; -1: none */
-    struct tun tun;
-};
-
-struct engine_board {
-    struct loop_task task;
-    struct loop_source wire; /* the link's fd */
-    struct engine *engine;
-    int number;
-    bool gone;
-    struct link *link;
-    struct port ports[LANES];
-};
-
-struct engine {
-    struct loop loop;
-    struct engine_board *boards[ENGINE_BOARDS];
-    int count;
-    struct capture *capture; /* NULL: none */
-    struct events events;
-};
-
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-static void tell(struct engine_board *board, enum engine_event_kind kind, int lane, int error)
-{
-    events_put(&board->engine->events, (struct engine_event){ kind, board->number, lane, error });
-}
-
-/* --- between the link and the tuns ------------------------------------------------------------------------------- */
-
-static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
-{
-    struct engine_board *board = context;
-    struct port *port = &board->ports[lane];
-    bool news = false;
-    int length = port->tun.fd < 0 ? -EAGAIN : tun_read(&port->tun, packet, size, &news);
-    if (news)
-        tell(board, EVENT_tun_error, (int)lane, -length);
-    if (length > 0 && port->interface >= 0)
-        capture_packet(board->engine->capture, (unsigned)port->interface, true, packet, (unsigned)length);
-    return length;
-}
-
-static void give(void *context, unsigned lane, const uint8_t *packet, unsigned length)
-{
-    struct engine_board *board = context;
-    struct lane_counters *counters = board->link->lanes[lane];
-    struct port *port = &board->ports[lane];
-    bool news = false;
-    if (port->interface >= 0)
-        capture_packet(board->engine->capture, (unsigned)port->interface, false, packet, length);
-    int result = port->tun.fd < 0 ? -ENOTCONN : tun_write(&port->tun, packet, length, &news);
-    if (result == -EAGAIN)
-        COUNT(counters->drop_tun_full);
-    else if (result < 0)
-        COUNT(counters->drop_tun_down);
-    if (news)
-        tell(board, EVENT_tun_error, (int)lane, -result);
-    board->link->ops->wake(board->link, lane); /* the kernel's answer waits already, as a rule */
-}
-
-static void trouble(void *context, unsigned lane, enum link_trouble what, int error)
-{
-    static const enum engine_event_kind kinds[] = {
-        [LINK_SUSPECT] = EVENT_suspect,
-        [LINK_STUCK] = EVENT_stuck,
-        [LINK_GONE] = EVENT_lane_gone,
-    };
-    tell(context, kinds[what], (int)lane, error);
-}
-
-static const struct link_owner owner = { take, give, trouble };
-
-/* Its tun may have a packet for the lane. */
-static void wake(struct port *port)
-{
-    struct link *link = port->board->link;
-    link->ops->wake(link, port->lane);
-    port->board->task.due = true;
-}
-
-static void port_ready(struct loop_source *source, uint32_t events)
-{
-    (void)events; /* errors show when it is read */
-    wake(CONTAINER(source, struct port, source));
-}
+/* --- boards on the loop ------------------------------------------------------------------------------------------- */
 
 static void wire_ready(struct loop_source *source, uint32_t events)
 {
@@ -116,7 +23,7 @@ static void run_board(struct loop_task *task, uint64_t now_ns)
         board->gone = true;
         if (board->wire.fd >= 0)
             loop_remove(&board->engine->loop, &board->wire);
-        tell(board, EVENT_board_gone, -1, -result);
+        board_tell(board, EVENT_board_gone, -1, -result);
     }
 }
 
@@ -165,14 +72,13 @@ static int do_add_link(void *context)
     *board = (struct engine_board){ .engine = engine, .number = engine->count, .link = link };
     board->task = (struct loop_task){ .run = run_board, .deadline = board_deadline };
     board->wire = (struct loop_source){ .fd = link->fd, .ready = wire_ready };
-    for (uint8_t lane = 0; lane < LANES; lane++)
-        board->ports[lane] = (struct port){ { -1, port_ready }, board, lane, -1, { .fd = -1 } };
+    ports_init(board);
     int result = board->wire.fd < 0 ? 0 : loop_add(&engine->loop, &board->wire, EPOLLIN);
     if (result < 0) {
         free(board);
         return result;
     }
-    link->owner = &owner;
+    link->owner = &ports_owner;
     link->context = board;
     loop_add_task(&engine->loop, &board->task);
     engine->boards[engine->count] = board;
@@ -204,38 +110,22 @@ static int do_replace_board(void *context)
     return 0;
 }
 
-static void close_port(struct port *port)
-{
-    if (port->source.fd >= 0)
-        loop_remove(&port->board->engine->loop, &port->source);
-    port->source.fd = -1;
-    tun_close(&port->tun);
-}
-
 static int do_attach(void *context)
 {
     struct call *call = context;
     struct port *port = port_of(call->engine, call->board, call->lane);
-    struct tun tun;
     if (!port)
         return -EINVAL;
-    int result = tun_open(&tun, call->fd);
+    struct link *link = port->board->link;
+    int result = port_open(port, call->fd);
     if (result < 0)
         return result;
-    close_port(port);
-    port->tun = tun;
-    port->source.fd = tun.fd;
-    /* Edges only: a tun is not read before its lane can take a packet, however long packets wait. */
-    result = loop_add(&call->engine->loop, &port->source, EPOLLIN | EPOLLET);
-    struct link *link = port->board->link;
-    if (result == 0)
-        result = link->ops->open_lane(link, port->lane);
-    if (result < 0) {
-        close_port(port);
-        return result;
-    }
-    wake(port);
-    return 0;
+    result = link->ops->open_lane(link, port->lane);
+    if (result < 0)
+        port_close(port);
+    else
+        port_wake(port);
+    return result;
 }
 
 static int do_detach(void *context)
@@ -244,7 +134,7 @@ static int do_detach(void *context)
     struct port *port = port_of(call->engine, call->board, call->lane);
     if (!port)
         return -EINVAL;
-    close_port(port);
+    port_close(port);
     return port->board->link->ops->close_lane(port->board->link, port->lane);
 }
 
@@ -316,7 +206,7 @@ static int do_close(void *context)
     for (int i = 0; i < call->engine->count; i++) {
         struct engine_board *board = call->engine->boards[i];
         for (unsigned lane = 0; lane < LANES; lane++)
-            close_port(&board->ports[lane]);
+            port_close(&board->ports[lane]);
         board->link->ops->close(board->link);
     }
     return 0;

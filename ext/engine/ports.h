@@ -1,0 +1,51 @@
+/* The engine's boards, and their lanes' ends at the kernel. For engine.c and ports.c only. */
+#ifndef TINYMUX_PORTS_H
+#define TINYMUX_PORTS_H
+#include "engine.h"
+#include "loop.h"
+#include "tun.h"
+
+struct engine_board;
+
+/* A lane's tun on the loop. */
+struct port {
+    struct loop_source source; /* the tun's fd; -1: none */
+    struct engine_board *board;
+    uint8_t lane;
+    int interface; /* its number in the capture; -1: none */
+    struct tun tun;
+};
+
+struct engine_board {
+    struct loop_task task;
+    struct loop_source wire; /* the link's fd */
+    struct engine *engine;
+    int number;
+    bool gone;
+    struct link *link;
+    struct port ports[LANES];
+};
+
+struct engine {
+    struct loop loop;
+    struct engine_board *boards[ENGINE_BOARDS];
+    int count;
+    struct capture *capture; /* NULL: none */
+    struct events events;
+};
+
+/* What the ports do for a board's link. The context is the board. */
+extern const struct link_owner ports_owner;
+
+/* Without tuns. */
+void ports_init(struct engine_board *);
+/* Duplicate fd for this port, in place of what it had, and let the loop wait for it. 0, or a negative errno. */
+int port_open(struct port *, int fd);
+void port_close(struct port *);
+/* Its tun may have a packet for the lane. */
+void port_wake(struct port *);
+
+/* Have the board's owner told. lane -1: all of it. */
+void board_tell(struct engine_board *, enum engine_event_kind, int lane, int error);
+
+#endif
