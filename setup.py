@@ -12,6 +12,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "ext"))
@@ -47,7 +48,7 @@ def extension(name: str, patterns: list[str], libraries: list[str]) -> Extension
 
 
 class Build(build_ext):
-    """Firmware first: it is package data, and the simulator is of no use without it."""
+    """Firmware too: the simulator is of no use without it."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
@@ -58,8 +59,16 @@ class Build(build_ext):
         super().run()
 
 
+class BuildPython(build_py):
+    """Firmware first: it is package data, and what is not there yet would be left out."""
+
+    def run(self) -> None:
+        firmware()
+        super().run()
+
+
 def firmware() -> None:
-    """Build atmega/ and avr/ into tinymux/firmware: *.elf, and the manifests of the tinies' images."""
+    """Build atmega/ and avr/ into tinymux/firmware: *.elf, manifests, and the layers for programs of one's own."""
     if not shutil.which("avr-gcc"):
         raise SystemExit("avr-gcc is missing: apt install gcc-avr avr-libc binutils-avr")
     target = ROOT / "tinymux" / "firmware"
@@ -84,5 +93,5 @@ setup(
         language_level=3,
         include_path=["tinymux"],
     ),
-    cmdclass={"build_ext": Build},
+    cmdclass={"build_ext": Build, "build_py": BuildPython},
 )

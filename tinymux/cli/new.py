@@ -10,19 +10,19 @@ from pathlib import Path
 import click
 
 from tinymux.errors import TinymuxError
+from tinymux.images import firmware
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-LAYERS = ("tiny", "lane", "ip", "ip_send", "icmp", "udp", "tcp", "http", "slip")
 MAKEFILE = """\
 # make: build and check; make sim: see it answer; make up: serve it; make flash NODE=b0/3: onto a tiny
 TINYMUX ?= {tinymux}
 NODE ?= 0
+VERSION ?= 0.1
 
 all: check
 
 {name}.elf: {name}.S $(wildcard lib/*)
 \tavr-gcc -mmcu=attiny10 -nostartfiles -nostdlib -x assembler-with-cpp -Wa,-gdwarf-2 -Ilib -o $@ $<
-\t$(TINYMUX) image manifest $@ --input $<
+\t$(TINYMUX) image manifest $@ --version $(VERSION) $(^:%=--input %)
 
 check: {name}.elf
 \t$(TINYMUX) image check $<
@@ -43,7 +43,7 @@ flash: {name}.elf
 """
 PROGRAM = """\
 ; {name}: answers a ping, until you make it do more. The layers in lib/ say what each needs; avr/README.md of tinymux
-; has the seams.
+; has the seams. slip.inc comes last.
 
 #include "tiny.inc"
 
@@ -56,7 +56,7 @@ PROGRAM = """\
 #include "lane.inc"
 #include "ip.inc"
 #include "icmp.inc"
-#include "slip.inc"             ; last
+#include "slip.inc"
 """
 
 
@@ -76,17 +76,12 @@ def new(folder: Path) -> None:
         raise TinymuxError(f"{name!r} is no name for a program: lower case letters, digits, - and _, a letter first")
     if folder.exists():
         raise TinymuxError(f"{folder} is there already: choose another name")
-    layers = [ROOT / "avr" / "lib" / f"{layer}.inc" for layer in LAYERS]
-    wiring = ROOT / "build" / "include" / "wiring.h"
-    if not all(path.exists() for path in (*layers, wiring)):
-        raise TinymuxError("the layers are not here: run it from tinymux's own folder, after './run build'")
+    layers = firmware("lib")
     try:
-        (folder / "lib").mkdir(parents=True)
-        for path in (*layers, wiring):
-            shutil.copy(path, folder / "lib")
+        shutil.copytree(layers, folder / "lib")
         (folder / f"{name}.S").write_text(PROGRAM.format(name=name), encoding="utf-8")
         makefile = MAKEFILE.format(name=name, tinymux=f"{sys.executable} -m tinymux")
         (folder / "Makefile").write_text(makefile, encoding="utf-8")
     except OSError as error:
-        raise TinymuxError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        raise TinymuxError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
     print(f"{folder}/{name}.S is the program; 'make -C {folder}' builds and checks it")

@@ -28,7 +28,8 @@ def sizes(file: Path) -> list[tuple[str, int, int]]:
             "STT_FUNC",
             "STT_OBJECT",
         )
-        if placed and symbol.name and symbol["st_value"] < min(len(image.data), ELF_FLASH_END):
+        ours = symbol.name and not symbol.name.startswith("__")  # the linker script's
+        if placed and ours and symbol["st_value"] < min(len(image.data), ELF_FLASH_END):
             labels.setdefault(symbol["st_value"], symbol.name)
     labels.setdefault(0, "(start)")
     ends = [*sorted(labels)[1:], len(image.data)]
