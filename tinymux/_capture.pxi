@@ -4,9 +4,12 @@
 cdef class Capture:
     cdef capture *capture
     cdef Engine owner
+    cdef bint ended
 
     def __init__(self, Engine owner, int fd, lanes):
         cdef int error
+        if owner.capture is not NULL:
+            raise TinymuxError("this engine captures already: one file at a time")
         names = [name.encode() for name in lanes.values()]
         cdef const char **pointers = <const char **>calloc(len(names) + 1, sizeof(char *))
         if pointers is NULL:
@@ -17,9 +20,6 @@ cdef class Capture:
         free(pointers)
         if self.capture is NULL:
             check(error, "begin the capture")
-        if owner.capture is not NULL:
-            self.close()
-            raise TinymuxError("this engine captures already")
         self.owner = owner
         owner.capture = self.capture
         self.attach(list(lanes))
@@ -40,17 +40,20 @@ cdef class Capture:
 
     def __dealloc__(self):
         self.end()
+        if self.capture is not NULL:
+            capture_free(self.capture)
 
+    # What has been counted stays readable.
     cdef int end(self) noexcept:
         cdef int result = 0
-        if self.capture is NULL:
+        if self.capture is NULL or self.ended:
             return 0
+        self.ended = True
         with nogil:
             if self.owner is not None:
                 engine_capture(self.owner.engine, NULL)
                 self.owner.capture = NULL
-            result = capture_free(self.capture)
-        self.capture = NULL
+            result = capture_stop(self.capture)
         return result
 
     def close(self):

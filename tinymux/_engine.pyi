@@ -176,18 +176,18 @@ class Capture:
 
     def __init__(self, owner: Engine, fd: int, lanes: Mapping[tuple[int, int], str]) -> None: ...
     def close(self) -> None:
-        """Write what waits, and the statistics. Again is harmless.
+        """Write what waits, and the statistics; a pipe that nobody reads is waited for 2 s. Again is harmless.
 
-        Raises TinymuxError if the file could not be written.
+        Raises TinymuxError if not all could be written. What was counted stays readable.
         """
 
     @property
     def written(self) -> int:
-        """Packets so far."""
+        """Packets that are in the file so far."""
 
     @property
     def dropped(self) -> int:
-        """Packets that found no room in the queue, or came after an error."""
+        """Packets that found no room in the queue, or that an error kept out of the file."""
 
     @property
     def error(self) -> int:

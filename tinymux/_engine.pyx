@@ -41,7 +41,8 @@ cdef extern from "engine/capture.h" nogil:
     cdef struct capture:
         pass
     capture *capture_new(int fd, const char **names, unsigned count, int *error)
-    int capture_free(capture *)
+    int capture_stop(capture *)
+    void capture_free(capture *)
     uint64_t capture_written(const capture *)
     uint64_t capture_dropped(const capture *)
     int capture_error(const capture *)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -96,6 +98,7 @@ class Bridge:
             for index, (board, lane, image) in enumerate(lanes)
         )
         self._lock = threading.RLock()
+        self._capturing = threading.Lock()
         self._engine: Engine | None = None
         self._watch: Watch | None = None
         self._last: list[Counters] = []  # as they were at the end
@@ -171,22 +174,32 @@ class Bridge:
 
     @contextmanager
     def capture(self, path: Path, nodes: Iterable[Node] = ()) -> Iterator[Capture]:
-        """Write packets of these nodes, or of all, into a pcapng file while the context lasts; one file at a time.
+        """Write packets of these nodes, or of all, into a pcapng file or named pipe while the context lasts.
 
-        The nodes are not slowed: what comes faster than the file takes it is dropped and counted.
+        The nodes are not slowed: what comes faster than the file takes it is dropped and counted. One file at a time.
+        Raises TinymuxError at the end if not all could be written, for example to a full disk; `error` of what this
+        yields tells it at once.
         """
         from tinymux._engine import Capture
 
         lanes = {(node.board, node.lane): node.interface for node in nodes or self.nodes}
+        if not self._capturing.acquire(blocking=False):
+            raise TinymuxError(f"{path}: this Bridge captures already: one file at a time")
         try:
-            with path.open("wb", buffering=0) as file:
-                capture = Capture(self._running_engine(), file.fileno(), lanes)
-        except OSError as error:
-            raise TinymuxError(f"{path}: cannot be written: {error.strerror}") from error
-        try:
-            yield capture
+            fd = _for_capture(path)
+            try:
+                capture = Capture(self._running_engine(), fd, lanes)
+            finally:
+                os.close(fd)
+            try:
+                yield capture
+            finally:
+                try:
+                    capture.close()
+                except TinymuxError as error:
+                    raise TinymuxError(f"{path}: {error}") from error
         finally:
-            capture.close()
+            self._capturing.release()
 
     def _counters(self, node: Node) -> Counters:
         engine = self._engine
@@ -206,3 +219,12 @@ class Bridge:
 
     def __exit__(self, *_: Any) -> None:
         self.stop()
+
+
+def _for_capture(path: Path) -> int:
+    """The file, emptied, or the named pipe, which somebody reads already: its descriptor."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        reason = "nobody reads this pipe yet" if error.errno == errno.ENXIO else error.strerror
+        raise TinymuxError(f"{path}: cannot be written: {reason}") from error

@@ -1,14 +1,15 @@
 /* Packets into a pcapng file, without slowing who hands them over: a bounded ring, and a thread that writes.
  *
  * One interface block per node, with its name; "out" is towards the node, as the kernel saw it; times in ns. What does
- * not fit the ring is dropped, counted, and told in the interface statistics at the file's end.
+ * not fit the ring is dropped, counted, and told in the interface statistics at the file's end. Where writing fails, the
+ * file ends after its last whole block, if it is a file; what was still to be written is dropped as well.
  */
 #ifndef TINYMUX_CAPTURE_H
 #define TINYMUX_CAPTURE_H
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CAPTURE_INTERFACES = 65535 };
+enum { CAPTURE_INTERFACES = 65535, CAPTURE_LINGER_MS = 2000 };
 
 struct capture; /* opaque */
 
@@ -19,10 +20,13 @@ struct capture *capture_new(int fd, const char *const *names, unsigned count, in
 /* A packet of the interface of that number. By one thread. Never blocks. */
 void capture_packet(struct capture *, unsigned interface, bool out, const uint8_t *packet, unsigned length);
 
-/* Write what is left, the statistics, and free it; nobody hands over packets any more. 0, or why writing failed. */
-int capture_free(struct capture *);
+/* Write what is left, and the statistics, and close the file; nobody hands over packets any more. 0, or why writing failed: -ETIMEDOUT where
+ * a pipe or socket is not read within CAPTURE_LINGER_MS. Once. */
+int capture_stop(struct capture *);
+/* After it was stopped. */
+void capture_free(struct capture *);
 
-/* By any thread. */
+/* By any thread; packets. */
 uint64_t capture_written(const struct capture *);
 uint64_t capture_dropped(const struct capture *);
 /* Why writing has ended, a negative errno; 0: it has not. */

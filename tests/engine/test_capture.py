@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -123,6 +125,68 @@ def test_a_full_disk_ends_the_capture_and_nothing_else(rig):
     talk(rig, 0, 60)
 
 
+def test_a_reader_that_never_reads_does_not_hold_up_the_end(rig):
+    """close() gives up after 2 s and says so; every packet is in the pipe or counted as dropped."""
+    reader, writer = os.pipe()
+    capture = Capture(rig.engine, writer, {(0, 0): "tmx0"})
+    os.close(writer)
+    for _ in range(200):
+        talk(rig, 0, 1000)
+    start = time.monotonic()
+    with pytest.raises(TinymuxError, match="timed out"):
+        capture.close()
+    assert 1.9 < time.monotonic() - start < 4
+    assert (capture.written + capture.dropped, errno.errorcode[capture.error]) == (400, "ETIMEDOUT")
+    assert capture.dropped > 300, "a pipe holds 64 KB"
+    talk(rig, 0, 60)
+    assert os.read(reader, 4) == b"\x0a\x0d\x0d\x0a"
+    os.close(reader)
+    again, other = os.pipe()
+    Capture(rig.engine, other, {(0, 0): "tmx0"}).close()
+    os.close(again)
+    os.close(other)
+
+
+def test_a_reader_that_goes_away_ends_the_capture_and_nothing_else(rig):
+    reader, writer = os.pipe()
+    capture = Capture(rig.engine, writer, {(0, 0): "tmx0"})
+    os.close(writer)
+    os.close(reader)
+    for _ in range(3):
+        talk(rig, 0, 60)
+    rig.eventually(lambda: capture.error)
+    with pytest.raises(TinymuxError, match="Broken pipe"):
+        capture.close()
+    assert (capture.written, capture.dropped) == (0, 6)
+
+
+def test_a_disk_that_fills_up_keeps_whole_packets(tmp_path):
+    """On a file system of 256 KB: the file ends with a whole packet, the rest is counted, the node is served on."""
+    folder = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    command = [*folder, sys.executable, __file__, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def fill_a_disk(folder: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)], check=True)
+    made = Rig(1)
+    path = folder / "full.pcapng"
+    capture = begin(made, path, {(0, 0): "tmx0"})
+    for _ in range(300):
+        talk(made, 0, 1000)
+    made.eventually(lambda: capture.error == errno.ENOSPC)
+    with pytest.raises(TinymuxError, match="No space left"):
+        capture.close()
+    assert capture.written + capture.dropped == 600
+    assert 100 < capture.written < 260
+    lengths = [row[0] for row in tshark(path, "frame.len")]
+    assert len(lengths) == capture.written
+    talk(made, 0, 60)
+    made.close()
+
+
 def test_captures_one_after_the_other(rig, tmp_path):
     for name in ("first", "second"):
         capture = begin(rig, tmp_path / name, {(0, 2): name})
@@ -142,3 +206,7 @@ def test_a_capture_outlives_the_engines_end(rig, tmp_path):
     rig.engine.stop()
     capture.close()
     assert len(tshark(tmp_path / "end", "frame.len")) == 2
+
+
+if __name__ == "__main__":
+    fill_a_disk(Path(sys.argv[1]))

@@ -15,7 +15,7 @@ import pytest
 
 import tinymux
 from tinymux.boards import find
-from tinymux.errors import BoardError
+from tinymux.errors import BoardError, TinymuxError
 from tinymux.slip import Decoder, encode
 
 INSIDE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
@@ -118,12 +118,32 @@ def main() -> None:
     path = Path(sys.argv[1])
     bridge = tinymux.Bridge(find("tty:" + ",".join(names)))
     with bridge, bridge.capture(path):
+        with pytest.raises(TinymuxError, match="captures already"), bridge.capture(path):
+            pass
         assert [node.interface for node in bridge.nodes] == ["tmx0", "tmx1", "tmx2"]
         for node in bridge.nodes:
             ping = ["ping", "-q", "-i", "0.01", "-c", "5", "-w", "5", str(node.address)]
             subprocess.run(ping, check=True, stdout=subprocess.DEVNULL)
             assert node.counters.packets_in == node.counters.packets_out == 5
     assert bridge.nodes[1].counters.packets_in == 5
+    to_a_pipe(bridge, path.with_suffix(".fifo"))
+
+
+def to_a_pipe(bridge: tinymux.Bridge, path: Path) -> None:
+    """A named pipe needs its reader first, and then is a file like any other."""
+    os.mkfifo(path)
+    with bridge:
+        with pytest.raises(TinymuxError, match="nobody reads"), bridge.capture(path):
+            pass
+        command = ["tshark", "-n", "-r", "-", "-T", "fields", "-e", "frame.interface_name"]
+        end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(end, True)
+        reader = subprocess.Popen(command, stdin=end, stdout=subprocess.PIPE)
+        os.close(end)
+        with bridge.capture(path):
+            ping = ["ping", "-q", "-i", "0.01", "-c", "2", "-w", "5", str(bridge.nodes[1].address)]
+            subprocess.run(ping, check=True, stdout=subprocess.DEVNULL)
+        assert reader.communicate(timeout=30)[0].split() == [b"tmx1"] * 4
 
 
 if __name__ == "__main__":

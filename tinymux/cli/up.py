@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +15,9 @@ from tinymux.cli.options import LISTEN, bridge_options, make_bridge
 from tinymux.cli.session import Session
 from tinymux.cli.view import FORMATS, view
 from tinymux.errors import BoardError
+
+if TYPE_CHECKING:
+    from tinymux._engine import Capture
 
 
 @click.command()
@@ -69,9 +74,23 @@ def up(
     with ExitStack() as stack:
         session = stack.enter_context(Session(made, None if no_web else listen))
         if capture:
-            stack.enter_context(made.capture(capture, [made.nodes[number] for number in capture_node]))
+            taken = stack.enter_context(made.capture(capture, [made.nodes[number] for number in capture_node]))
         shown = stack.enter_context(view(output, session))
-        run(session, shown.update, interval, duration)
+        run(session, _watching(taken, capture, shown.update) if capture else shown.update, interval, duration)
+
+
+def _watching(taken: Capture, path: Path, update: Callable[[], None]) -> Callable[[], None]:
+    """The same update, which also tells, once, that the file takes no more."""
+    told = False
+
+    def updated() -> None:
+        nonlocal told
+        if taken.error and not told:
+            told = True
+            click.echo(f"tinymux: {path}: capture has ended, the nodes go on: {os.strerror(taken.error)}", err=True)
+        update()
+
+    return updated
 
 
 def run(session: Session, update: Any, interval: float, duration: float | None) -> None:
