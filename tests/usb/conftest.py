@@ -12,6 +12,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ import guest  # noqa: E402
 import rig  # noqa: E402
 
 TIMEOUT = 300  # s, for all of a guest's
+SUSPEND = HERE / "test_suspend.py"
 MINUTES = "one and a half"
 REPORTS = "reports"
 WITHOUT = ["-p", "no:cacheprovider", "-p", "no:benchmark"]  # plugins that a slow guest does not need
@@ -57,11 +59,13 @@ class Carrier:
         self.reports: dict[str, list[pytest.TestReport]] = {}
         self.accounts: dict[str, str] = {}  # what became of a test that was not told of
         self.unavailable = ""
+        self.asleep: dict[str, Any] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         items = [item for item in session.items if is_inside(item)]
-        if not items or self.config.option.collectonly:
+        suspends = any(item.path == SUSPEND for item in session.items)
+        if not (items or suspends) or self.config.option.collectonly:
             return
         systemd = [item.nodeid for item in items if item.get_closest_marker("systemd")]
         if terminal := self.config.pluginmanager.get_plugin("terminalreporter"):
@@ -73,6 +77,8 @@ class Carrier:
                     guests.submit(self.run, [item.nodeid for item in items if item.nodeid not in systemd], False),
                     guests.submit(self.run, systemd, guest.SYSTEMD.exists()),
                 ]
+                if suspends:
+                    runs.append(guests.submit(self.sleep))
             for run in runs:
                 run.result()
         except guest.Unavailable as reason:
@@ -100,6 +106,15 @@ class Carrier:
                 report = pytest.TestReport._from_json(json.loads(line))
                 self.reports.setdefault(report.nodeid, []).append(report)
 
+    def sleep(self) -> None:
+        script = HERE / "inside" / "suspend.py"
+        command = f"TINYMUX_CONFIG=/none exec '{rig.python()}' -u '{script}' >/dev/console 2>&1"
+        with rig.Run(command, timeout=TIMEOUT) as run:
+            console = run.text("console", 100_000)
+        told = [line for line in console.splitlines() if line.startswith("result ")]
+        self.asleep = json.loads(told[-1].removeprefix("result ")) if told else {"error": "it did not wake"}
+        self.asleep["console"] = console
+
     def missing(self, item: pytest.Item) -> pytest.TestReport:
         """For a test that the guest has not told of."""
         if self.unavailable:
@@ -107,3 +122,12 @@ class Carrier:
         else:
             outcome, text = "failed", self.accounts.get(item.nodeid, "")
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, text, "call")
+
+
+@pytest.fixture
+def asleep(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """What suspend.py told."""
+    carrier = pytestconfig.pluginmanager.get_plugin("usb-rig")
+    if carrier.unavailable:
+        pytest.skip(carrier.unavailable)
+    return carrier.asleep
