@@ -1,10 +1,8 @@
 /* Taking a board over and giving it back: checks, files to watch, buffers. */
 #include <errno.h>
-#include <linux/usbdevice_fs.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include "usb_private.h"
 
@@ -86,10 +84,6 @@ int usb_start_anew(struct usb *usb, unsigned *version)
         return usb_errno(result);
     if (*version != PROTOCOL_VERSION)
         return -EPROTO;
-    /* usbfs knows no reset_resume: a host that slept has taken the interface away, and would only warn. */
-    unsigned interface = INTERFACE;
-    if (ioctl(usb->fd, USBDEVFS_CLAIMINTERFACE, &interface)) /* again is harmless */
-        return -errno;
     const uint8_t endpoints[] = { USB_EP_OUT, USB_EP_IN };
     for (unsigned i = 0; i < 2; i++)
         if ((result = libusb_clear_halt(usb->handle, endpoints[i])))
