@@ -17,6 +17,7 @@ from tinymux.blog.posts import Post, read_posts
 from tinymux.blog.settings import Settings
 from tinymux.errors import BlogError
 
+START = b'<!doctype html><meta name=viewport content="width=device-width">'
 POSTS = Path(__file__).parent / "posts"
 
 
@@ -84,11 +85,11 @@ def test_compression_is_the_best_of_many_and_can_be_undone():
 def test_a_post_that_fits_is_one_page():
     post = Post("A <b>", date(2026, 1, 1), "a", "Text & more.")
     page = made([post])["/a"]
-    assert page.text == b"<!doctype html><title>A &lt;b&gt;</title><h1>A &lt;b&gt;</h1><p>Text &amp; more."
+    assert page.text == START + b"<title>A &lt;b&gt;</title><h1>A &lt;b&gt;</h1><p>Text &amp; more."
     assert page.characters == len(post.text)
 
 
-@pytest.mark.parametrize("size", [150, 250, 330])
+@pytest.mark.parametrize("size", [200, 250, 330])
 def test_a_post_too_long_becomes_linked_pages_that_fit_and_lose_nothing(size):
     (post,) = (post for post in read_posts(POSTS) if post.slug == "night-bus")
     pages = {path: page for path, page in made([post], size, author="x", url="http://x").items() if page.source}
@@ -117,7 +118,7 @@ def test_text_that_cannot_be_cut_is_refused_with_file_line_and_bytes_over(blog, 
 def test_the_index_lists_titles_and_dates_newest_first():
     index = made(read_posts(POSTS), 1000, title="Ten")["/"].text.decode()
     assert index.startswith(
-        "<!doctype html><title>Ten</title><h1>Ten</h1><ul><li>2026-05-17 <a href=/letters-to-the-sea>Letters to"
+        f"{START.decode()}<title>Ten</title><h1>Ten</h1><ul><li>2026-05-17 <a href=/letters-to-the-sea>Letters to"
     )
     assert index.endswith("<li>2026-01-04 <a href=/the-sound-of-fog>The sound of fog</a></ul>")
 

@@ -1,32 +1,22 @@
-"""Publishing onto the simulated board: real firmware, real tuns, real nginx, and a real browser."""
+"""Publishing onto the simulated board: real firmware, real tuns, real nginx."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import gzip
-import http.client
 import re
 import shutil
-import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import feedparser
 import pytest
+from blog_site import load, published
 
-import tinymux
-from tinymux.blog.compress import decompress
-from tinymux.blog.plain import Plain
-from tinymux.blog.publisher import PLAIN_SOCKET, Publisher
 from tinymux.errors import BlogError
 from tinymux.outcomes import Outcome
 from tinymux.programmer import Programmer
-from tinymux.web import Listener, Nginx
 
 HERE = Path(__file__).parent
 SETTINGS = """\
@@ -35,91 +25,6 @@ url = "http://example.org"
 microblog = true
 credentials = "who"
 """
-
-
-@dataclass(frozen=True)
-class TimedBoard(tinymux.SimulatedBoard):
-    """The simulated board, which tells its own time, in seconds."""
-
-    opened: list = field(default_factory=list, compare=False)
-
-    def open(self):
-        opened = super().open()
-        self.opened.append(opened.owner)
-        return opened
-
-    @property
-    def time(self):
-        return self.opened[-1].time
-
-
-class Site:
-    """A published blog: the folder, its publisher, and who serves it."""
-
-    def __init__(self, folder, bridge, board, stack):
-        self.folder, self.bridge, self.board = folder, bridge, board
-        self.told = []
-        self.publisher = Publisher(folder, self.told.append)
-        listener = stack.enter_context(Listener("127.0.0.1:0"))
-        self.nginx = stack.enter_context(Nginx(listener, self.publisher.start(bridge), bridge.namespace))
-        stack.enter_context(Plain(self.nginx.folder / PLAIN_SOCKET, listener.address))
-        self.address, self.url = listener.address, listener.url
-
-    def get(self, path="/", accept="br"):
-        """Status and text."""
-        host, port = self.address.rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=20)
-        with contextlib.closing(connection):
-            connection.request("GET", path, headers={"Accept-Encoding": accept})
-            answer = connection.getresponse()
-            self.encoding = encoding = answer.headers["Content-Encoding"]
-            decode = {"br": decompress, "gzip": gzip.decompress, None: bytes}[encoding]
-            return answer.status, decode(answer.read()).decode()
-
-    def edit(self, name, before, after):
-        path = self.folder / "posts" / f"{name}.md"
-        text = path.read_text()
-        assert before in text
-        path.write_text(text.replace(before, after))
-
-    def publish(self):
-        self.told.clear()
-        self.publisher.publish(self.bridge, self.nginx)
-
-    def written(self):
-        return [line for line in self.told if line.endswith(": written")]
-
-
-@contextlib.contextmanager
-def published(folder, **bridge):
-    board = TimedBoard()
-    with contextlib.ExitStack() as stack:
-        bridge = stack.enter_context(tinymux.Bridge(board, **bridge))
-        yield Site(folder, bridge, board, stack)
-
-
-@contextlib.contextmanager
-def load(site, paths, clients=4, accept="br"):
-    """Clients that ask for these pages without end; yields each answer's status that was not 200, and a count."""
-    stop, bad, count = threading.Event(), [], [0]
-
-    def ask(number):
-        while not stop.is_set():
-            path = paths[(number + count[0]) % len(paths)]
-            status, text = site.get(path, accept)
-            count[0] += 1
-            if status != 200 or "</title>" not in text:
-                bad.append((path, status))
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield bad, count
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -258,18 +163,6 @@ def test_a_tiny_that_cannot_be_flashed_is_left_out_and_another_one_takes_its_pla
     assert all(status[node].endswith("failed") for node in failed)
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
-def test_a_browser_reads_the_index_and_follows_it_to_a_post(site, tmp_path):
-    assert ">Night bus</a>" in browser(tmp_path, site.url, "--dump-dom")
-    link = f"{site.url}night-bus"
-    shown = browser(tmp_path, link, "--dump-dom")
-    assert "<title>Night bus</title>" in shown
-    assert "</p>" in shown  # parsed by a browser: the end tags that were left out are there
-    picture = tmp_path / "post.png"
-    browser(tmp_path, link, f"--screenshot={picture}", "--window-size=800,600")
-    assert picture.read_bytes().startswith(b"\x89PNG")
-
-
 def test_an_entry_is_posted_by_who_may_and_is_seen(site):
     def post(text, user="ann:s3cret"):
         login = "Basic " + base64.b64encode(user.encode()).decode()
@@ -284,22 +177,3 @@ def test_an_entry_is_posted_by_who_may_and_is_seen(site):
         post("Not me", "ann:guess")
     assert post("Sixteen letters!") == 200
     assert re.search(r"<pre>Visit [ \d]{3} Sixteen letters!", site.get("/now")[1])
-
-
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
-def test_a_browser_posts_an_entry_and_shows_it(site, tmp_path):
-    form = (
-        f'<form method=post enctype=text/plain action="http://ann:s3cret@{site.address}/now">'
-        '<input name=t value="From a browser"></form><script>document.forms[0].submit()</script>'
-    )
-    (tmp_path / "form.html").write_text(form)
-    shown = browser(tmp_path, f"file://{tmp_path}/form.html", "--dump-dom", "--virtual-time-budget=3000")
-    assert re.search(r"<pre>Visit [ \d]{3} From a browser  ", shown)
-
-
-def browser(folder, url, *what):
-    """Run Chromium without a screen, on a page; what it prints."""
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile"]
-    command += ["--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage", "--timeout=15000"]
-    done = subprocess.run([*command, *what, url], capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout

@@ -182,6 +182,7 @@ class _Maker:
     def _index_page(self, posts: Sequence[Post], number: int, last: bool) -> Page:
         items = "".join(f"<li>{post.date} <a href=/{post.slug}>{escape(post.title, quote=False)}</a>" for post in posts)
         links = "" if last else f"<p><a href=/{number + 1}>older</a>"
+        links += f"<p><a href={MICROBLOG}>now</a>" if self.settings.microblog and number == 1 else ""
         html = self._fill(self.settings.title, posts[0].date.isoformat(), f"<ul>{items}</ul>", links)
         return self._own("/" if number == 1 else f"/{number}", html)
 
