@@ -1,12 +1,12 @@
 """The figures of USB: python tests/usb/figures.py [CYCLES] prints them as JSON; a note on each is on stderr.
 
 usb_planes_ratio: planes of board time, both ways, over what the full-speed bus can carry (19 packets of 31 planes a
-    frame, half of them each way). In board time, which passes at 0.25 of the wall clock here: the guest's processor
-    is interpreted, and shares two cores with the simulators. So a delay of the host's counts a quarter of what it is.
+    frame, half of them each way). In board time, which passes at a 25th of the wall clock here, as the guest's
+    processor is interpreted, and slower than a real one by about that. usb_two_boards_ratio: the slower of two at once.
 usb_added_latency_ms: p50 from one small packet to its answer, over the same for the simulated board in this process,
     both in wall time in one run. The guest's processor is interpreted, which is counted against USB.
 usb_replug_cycles: how often the board was unplugged under traffic and came back with the same interfaces, until traffic
-    flowed; 0 if memory or files leaked.
+    flowed; 0 if memory or files leaked. usb_replug_s: p50 from the end of enumeration to the first answer of a tiny.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ import rig  # noqa: E402
 from transport import Driver  # noqa: E402
 
 from tinymux import SimulatedBoard  # noqa: E402
-from tinymux._tables import PROTOCOL  # noqa: E402
 
-PACKETS_A_FRAME = 19  # USB 2.0 table 5-9
-BUDGET = PACKETS_A_FRAME * 1000 / 2 * PROTOCOL["packet"]["planes"]  # planes/s, both ways
 LEAK = 4 << 20  # bytes; the heap's own coming and going; buffers leaked by 180 links would be 13 MB
 
 
@@ -43,8 +40,9 @@ def figures(cycles: int = 200) -> dict[str, float]:
     """All of them; guest.Unavailable where the rig cannot run."""
     without = here_ms()
     script = HERE / "inside" / "measure.py"
-    drive = rig.compiled("drive.so", ["tests/usb/drive.c"], "-shared", "-fPIC")
-    command = f"TINYMUX_DRIVE={drive} TINYMUX_CYCLES={cycles} '{rig.python()}' '{script}' \"$TINYMUX_GUEST/figures\""
+    command = (
+        f"TINYMUX_DRIVE={rig.drive()} TINYMUX_CYCLES={cycles} '{rig.python()}' '{script}' \"$TINYMUX_GUEST/figures\""
+    )
     with rig.Run(command, timeout=120 + 4 * cycles) as run:
         if run.status:
             raise guest.Unavailable(run.account())
@@ -53,9 +51,11 @@ def figures(cycles: int = 200) -> dict[str, float]:
     replugs = found["replugs"]
     leaks = replugs["files_more"] > 0 or replugs["bytes_more"] > LEAK
     return {
-        "usb_planes_ratio": round(found["planes_per_s"] / BUDGET, 4),
+        "usb_planes_ratio": round(found["planes_per_s"] / measure.BUDGET, 4),
+        "usb_two_boards_ratio": round(min(found["both_planes_per_s"]) / measure.BUDGET, 4),
         "usb_added_latency_ms": round(found["round_trip_ms"] - without, 3),
         "usb_replug_cycles": 0 if leaks else replugs["cycles"],
+        "usb_replug_s": round(replugs["back_s_p50"], 3),
     }
 
 

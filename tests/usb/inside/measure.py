@@ -10,6 +10,7 @@ import socket
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,13 @@ def used() -> tuple[int, int]:
     return len(os.listdir("/proc/self/fd")), pages * os.sysconf("SC_PAGESIZE")
 
 
-def replugs(plug: Plug) -> dict[str, Any]:
-    """Cycles of unplugging under traffic, each until traffic is back; stops at the first that fails."""
+def replugs(plug: Plug, cycles: int) -> dict[str, Any]:
+    """Cycles of unplugging under traffic, each until traffic is back; stops at the first that fails.
+
+    back_s: from the end of enumeration, when the kernel has made the board's interface known.
+    """
     board = next(each for each in boards() if each.serial == b"rig board0".hex().upper())
+    enumerated = usb.SYSFS / f"{board.path}:1.0"
     pinger = Pinger()
     back = []
     with Bridge(board, options={"startup_ms": 250}) as bridge:
@@ -101,14 +106,15 @@ def replugs(plug: Plug) -> dict[str, Any]:
         node = bridge.nodes[5].address
         pinger.until_answer(node, BACK)
         baseline, failure = used(), ""
-        for cycle in range(CYCLES):
-            if cycle == CYCLES // 10:
+        for cycle in range(cycles):
+            if cycle == cycles // 10:
                 baseline = used()
             pinger.ask(node)
             plug.unplug()
-            time.sleep(0.02)
+            wait(lambda: not enumerated.exists())
             plug.plug()
-            back.append(pinger.until_answer(node, BACK))
+            wait(enumerated.exists)
+            back.append(pinger.until_answer(node, BACK, 0.01))
             if back[-1] >= BACK:
                 failure = "no traffic"
             elif socket.if_nameindex() != interfaces:
@@ -116,6 +122,7 @@ def replugs(plug: Plug) -> dict[str, Any]:
             if failure:
                 break
         files, memory = used()
+    pinger.close()
     return {
         "cycles": len(back) - bool(failure),
         "failure": failure,
@@ -124,6 +131,13 @@ def replugs(plug: Plug) -> dict[str, Any]:
         "back_s_p50": statistics.median(back),
         "back_s_max": max(back),
     }
+
+
+def wait(done: Callable[[], bool]) -> None:
+    """Until it is done, or the time for a return is over."""
+    end = time.monotonic() + BACK
+    while not done() and time.monotonic() < end:
+        time.sleep(0.002)
 
 
 def main() -> None:
@@ -138,7 +152,7 @@ def main() -> None:
         "planes_per_s": alone,
         "round_trip_ms": round_trip,
         "both_planes_per_s": both,
-        "replugs": replugs(plugs[0]),
+        "replugs": replugs(plugs[0], CYCLES),
     }
     Path(sys.argv[1]).write_text(json.dumps(result))
 
