@@ -36,6 +36,9 @@ class Programming:
     def begin(self, lanes: Iterable[int]) -> None:
         """Take lanes: their tinies go into reset. BoardError ("busy") where one of them is taken already."""
 
+    def program(self, lane: int, mtu: int, stateless: bool) -> None:
+        """Tell what program a lane's tiny has now: its MTU, and whether it is spared bare ACKs."""
+
     def run(self, lane: int, steps: Sequence[tuple[str, int, Any]]) -> None:
         """Start a job on a lane that was taken, and return at once.
 

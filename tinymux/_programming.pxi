@@ -15,11 +15,13 @@ cdef extern from "engine/tpi.h" nogil:
         uint32_t recoveries
 
 cdef extern from "engine/programming.h" nogil:
-    enum: PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_HOLD, PROGRAMMING_END
+    enum: PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_PROGRAM
+    enum: PROGRAMMING_HOLD, PROGRAMMING_END
     cdef struct programming_call:
         int what
         uint16_t lanes
-        unsigned lane
+        unsigned lane, mtu
+        bint stateless
         const tpi_job *job
         tpi_report *reports
         uint8_t *data
@@ -72,6 +74,15 @@ cdef class Programming:
 
     def end(self, lanes):
         self.change(PROGRAMMING_END, lanes, "give the lanes back")
+
+    def program(self, lane, mtu, stateless):
+        cdef programming_call call
+        cdef int result
+        call.what = PROGRAMMING_PROGRAM
+        call.lane, call.mtu, call.stateless = checked_lane(lane), mtu, stateless
+        with nogil:
+            result = self.do(&call)
+        check(result, f"change what lane {lane} is for", BoardError)
 
     def run(self, lane, steps):
         cdef tpi_job *job

@@ -23,7 +23,7 @@ from tinymux.watch import Watch
 if TYPE_CHECKING:
     from tinymux._engine import Capture, Engine
     from tinymux.boards import Board, OpenBoard
-    from tinymux.tuns import Keeper
+    from tinymux.tuns import Interfaces, Keeper
 
 NETWORK = "10.16.0.0/24"
 PREFIX = "tmx"
@@ -40,8 +40,17 @@ class Node:
     lane: int
     interface: str
     address: IPv4Address
-    image: Image | None
     _bridge: Bridge = field(repr=False, compare=False)
+
+    @property
+    def image(self) -> Image | None:
+        """What the tiny runs, or None where that is not known; after it was flashed, its new one."""
+        return self._bridge._images[self.index]
+
+    @property
+    def mtu(self) -> int:
+        """The interface's MTU: its image's."""
+        return self.image.mtu if self.image else DEFAULT_MTU
 
     @property
     def counters(self) -> Counters:
@@ -87,20 +96,22 @@ class Bridge:
         if not boards:
             raise BoardError("a Bridge needs a board, for example tinymux.SimulatedBoard()")
         self.boards = boards
-        lanes = [(number, *each) for number, board in enumerate(boards) for each in enumerate(board.images)]
+        lanes = [(number, lane) for number, board in enumerate(boards) for lane in range(len(board.images))]
+        self._images = self._as_boards_say()
         self.plan = Plan.parse(network, len(lanes))
         self.netns, self.prefix = netns, prefix
         self._plain_tcp, self._options = plain_tcp, dict(options or {})
         self._keeper, self._faults = keeper, faults
         names = interface_names(prefix, len(lanes))
         self.nodes = tuple(
-            Node(index, board, lane, names[index], self.plan.node(index), image, self)
-            for index, (board, lane, image) in enumerate(lanes)
+            Node(index, board, lane, names[index], self.plan.node(index), self)
+            for index, (board, lane) in enumerate(lanes)
         )
         self._lock = threading.RLock()
         self._capturing = threading.Lock()
         self._engine: Engine | None = None
         self._watch: Watch | None = None
+        self._interfaces: Interfaces | None = None
         self._last: list[Counters] = []  # as they were at the end
         self._running: ExitStack | None = None
         self._namespace = Namespace()
@@ -129,8 +140,9 @@ class Bridge:
             namespace = stack.enter_context(Namespace(self.netns))
             if namespace.made if self._plain_tcp is None else self._plain_tcp:
                 namespace.plain_tcp()
-            mtus = [node.image.mtu if node.image else DEFAULT_MTU for node in self.nodes]
-            interfaces = Interfaces(namespace, self.plan, [node.interface for node in self.nodes], mtus, self._keeper)
+            self._images = self._as_boards_say()
+            names, mtus = zip(*((node.interface, node.mtu) for node in self.nodes), strict=True)
+            interfaces = Interfaces(namespace, self.plan, names, mtus, self._keeper)
             stack.callback(interfaces.close)
             engine = Engine()
             opened = [self._add(engine, board, stack) for board in self.boards]
@@ -140,7 +152,7 @@ class Bridge:
             engine.start()
             watch = Watch(engine, opened)
             stack.callback(watch.close)
-            self._engine, self._watch, self._namespace = engine, watch, namespace
+            self._engine, self._watch, self._namespace, self._interfaces = engine, watch, namespace, interfaces
             self._running = stack.pop_all()
         return self
 
@@ -160,7 +172,21 @@ class Bridge:
             if running:
                 running.close()
                 self._last = [self._counters(node) for node in self.nodes]
-                self._engine = self._watch = None
+                self._engine = self._watch = self._interfaces = None
+
+    def _as_boards_say(self) -> list[Image | None]:
+        return [image for board in self.boards for image in board.images]
+
+    def _changed(self, board: int, lane: int, image: Image | None) -> None:
+        """A tiny was programmed: its node and its interface, and what its lane is spared, are those of this image."""
+        (node,) = (node for node in self.nodes if (node.board, node.lane) == (board, lane))
+        before, self._images[node.index] = node.mtu, image
+        stateless = bool(image and image.stateless)
+        if "offload_acks" in self._options:
+            stateless = bool(self._options["offload_acks"] >> lane & 1)
+        self._running_engine().programming(board).program(lane, node.mtu, stateless)
+        if node.mtu != before and self._interfaces:
+            self._interfaces.resize(node.index, node.mtu)
 
     def probe(self) -> None:
         """Come back once the engine's thread has answered, for whoever feeds a watchdog."""

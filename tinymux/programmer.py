@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tinymux.errors import TinymuxError
@@ -87,13 +88,15 @@ class Programmer:
         label: str,
         *,
         start: Callable[[int], None] | None = None,
+        changed: Callable[[int, Image | None], None] = lambda lane, image: None,
         wait: Callable[[], object] = lambda: time.sleep(POLL_SECONDS),
         tell: Tell | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """start: lets a tiny run once it has what it should. wait: lets board time pass."""
+        """start: lets a tiny run once it has what it should. changed: told before what a tiny has in its flash from now
+        on, None for nothing that is known. wait: lets board time pass."""
         self.label, self.tell, self.stop = label, tell, stop
-        self._programming, self._start, self._wait = programming, start, wait
+        self._programming, self._start, self._changed, self._wait = programming, start, changed, wait
 
     @classmethod
     @contextmanager
@@ -117,8 +120,13 @@ class Programmer:
     def on(cls, bridge: Bridge, board: int = 0, tell: Tell | None = None) -> Programmer:
         """Program tinies of a running Bridge; each runs its new program as soon as it is verified."""
         engine: Engine = bridge._running_engine()
-        label = bridge.boards[board].label
-        return cls(engine.programming(board), label, start=lambda lane: engine.reset(board, lane), tell=tell)
+        return cls(
+            engine.programming(board),
+            bridge.boards[board].label,
+            start=lambda lane: engine.reset(board, lane),
+            changed=lambda lane, image: bridge._changed(board, lane, image),
+            tell=tell,
+        )
 
     # --- what can be done ---
 
@@ -132,7 +140,8 @@ class Programmer:
 
     def erase(self, lanes: Iterable[int]) -> list[Outcome]:
         """Erase flash and lock bits; the tinies stay in reset."""
-        return self._run(dict.fromkeys(lanes, self._erase), start=False)
+        plans = dict.fromkeys(lanes, self._erase)
+        return self._run(plans, dict.fromkeys(plans), start=False)
 
     def verify(self, images: Mapping[int, Image]) -> list[Outcome]:
         """Compare all of the flash, with what lies beyond the image as erased; `differences` lists each wrong byte."""
@@ -141,7 +150,8 @@ class Programmer:
     def flash(self, images: Mapping[int, Image], *, always: bool = False) -> list[Outcome]:
         """Write images, each its own, and read them back. Where everything matches already, nothing is written, but
         `always` writes."""
-        return self._run({lane: partial(self._flash, _filled(image), always) for lane, image in images.items()})
+        plans = {lane: partial(self._flash, _filled(image), always) for lane, image in images.items()}
+        return self._run(plans, images)
 
     def configure(self, values: Mapping[int, int]) -> list[Outcome]:
         """Write configuration bytes (datasheet table 16-4; 0 is programmed). RSTDISBL is refused: such a chip could not
@@ -214,7 +224,10 @@ class Programmer:
 
     # --- running them ---
 
-    def _run(self, plans: Plans, start: bool = True) -> list[Outcome]:
+    def _run(
+        self, plans: Plans, images: Mapping[int, Image | None] = MappingProxyType({}), start: bool = True
+    ) -> list[Outcome]:
+        """images: what those flashes have afterwards that are not what they were before."""
         lanes = sorted(plans)
         if not lanes:
             return []
@@ -231,18 +244,26 @@ class Programmer:
                 for run in runs.values():
                     run.look(reports[run.lane])
         finally:
-            for run in runs.values():
-                run.give_up()
-            ended = {lane: run.outcome.action for lane, run in runs.items() if run.outcome}
-            failed = [lane for lane in lanes if not start or ended.get(lane, "failed") == "failed"]
-            if failed:
-                self._programming.hold(failed)
-            self._programming.end(lanes)
-        if self._start and start:
-            for lane, action in ended.items():
-                if action in ("written", "unchanged"):
-                    self._start(lane)
+            self._end(runs, images, start)
         return [run.outcome for run in runs.values() if run.outcome]
+
+    def _end(self, runs: Mapping[int, _Run], images: Mapping[int, Image | None], start: bool) -> None:
+        """Give the lanes back. What failed stays in reset."""
+        for run in runs.values():
+            run.give_up()
+        ended = {lane: run.outcome.action for lane, run in runs.items() if run.outcome}
+        failed = [lane for lane in runs if ended.get(lane, "failed") == "failed"]
+        held = failed if start else list(runs)
+        if held:
+            self._programming.hold(held)
+        try:
+            for lane, image in images.items():
+                self._changed(lane, None if lane in failed else image)
+        finally:
+            self._programming.end(list(runs))
+        if self._start:
+            for lane in [lane for lane, action in ended.items() if start and action in ("written", "unchanged")]:
+                self._start(lane)
 
     def _again(self, lane: int) -> None:
         """Reset a tiny that failed."""

@@ -112,6 +112,14 @@ class Interfaces:
     def __iter__(self) -> Iterator[Interface]:
         return iter(self._open)
 
+    def resize(self, number: int, mtu: int) -> None:
+        """Another MTU for one of them."""
+        try:
+            with self._namespace.inside(), IPRoute() as route:
+                route.link("set", index=self._open[number].index, mtu=mtu)
+        except NetlinkError as error:
+            raise _refused(error, f"change the MTU of {self._open[number].name}") from error
+
     @property
     def _group(self) -> int:
         return GROUP + (self._open[0].index & 0xFFFF)

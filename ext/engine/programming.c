@@ -61,6 +61,17 @@ void programming_report(const struct board_link *link, unsigned lane, struct tpi
         memcpy(data, link->tpi[lane].job.data, TPI_DATA);
 }
 
+int programming_program(struct board_link *link, unsigned lane, unsigned mtu, bool stateless)
+{
+    if (lane >= LANES || mtu > MTU_MAX)
+        return -EINVAL;
+    if (link->options.mtu < mtu)
+        link->options.mtu = mtu;
+    link->options.offload_acks = (link->options.offload_acks & ~(1u << lane)) | (uint32_t)stateless << lane;
+    link->lanes[lane].stateless = stateless;
+    return 0;
+}
+
 void programming_hold(struct board_link *link, uint16_t lanes)
 {
     link->resume &= (uint16_t)~(lanes & link->taken);
@@ -101,6 +112,7 @@ int programming_do(struct board_link *link, void *context)
             return -EINVAL;
         programming_report(link, call->lane, &report, call->data);
         return 0;
+    case PROGRAMMING_PROGRAM: return programming_program(link, call->lane, call->mtu, call->stateless);
     case PROGRAMMING_HOLD: programming_hold(link, call->lanes); return 0;
     case PROGRAMMING_END: return programming_end(link, call->lanes);
     }

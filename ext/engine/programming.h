@@ -19,11 +19,17 @@ void programming_hold(struct board_link *, uint16_t lanes);
 /* Give lanes back, whatever their jobs are at: those that were in service start again, the others stay in reset. */
 int programming_end(struct board_link *, uint16_t lanes);
 
+/* A lane's tiny has another program: packets of the board may be `mtu` bytes, if they were shorter; a stateless program
+ * is spared bare ACKs (options.offload_acks). */
+int programming_program(struct board_link *, unsigned lane, unsigned mtu, bool stateless);
+
 /* All of the above as one function to be called on another thread. */
 struct programming_call {
-    enum { PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_HOLD, PROGRAMMING_END } what;
+    enum { PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_PROGRAM,
+           PROGRAMMING_HOLD, PROGRAMMING_END } what;
     uint16_t lanes;
-    unsigned lane;
+    unsigned lane, mtu;
+    bool stateless;
     const struct tpi_job *job;
     struct tpi_report *reports; /* LANES of them */
     uint8_t *data;

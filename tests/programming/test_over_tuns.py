@@ -10,9 +10,9 @@ from tinymux.images import firmware, load
 from tinymux.programmer import Programmer
 
 SCRIPT = """
-import subprocess, sys, time
+import json, subprocess, sys, time
 from tinymux import Bridge, SimulatedBoard
-from tinymux.images import firmware, load
+from tinymux.images import Image, firmware, load
 from tinymux.programmer import Programmer
 
 def pings(address):
@@ -27,6 +27,23 @@ with Bridge(SimulatedBoard(image=firmware("hello.elf"))) as bridge:
     assert Programmer.on(bridge).flash({3: load(firmware("echo.elf"))})[0].action == "written"
     assert pings(nodes[3].address) and pings(nodes[4].address)
     bridge.check()
+
+    # Its node and interface are those of the new program; what is not known any more is said to be so.
+    def mtu(node):
+        shown = subprocess.run(["ip", "-j", "link", "show", node.interface], capture_output=True, check=True)
+        return json.loads(shown.stdout)[0]["mtu"]
+
+    assert nodes[3].image.name.endswith("echo.elf") and nodes[4].image.name.endswith("hello.elf")
+    assert [mtu(node) for node in nodes[3:5]] == [576, 576]
+    narrow = Image("narrow", load(firmware("hello.elf")).data, mtu=300)
+    roomy = Image("roomy", load(firmware("echo.elf")).data, mtu=1400)
+    outcomes = Programmer.on(bridge).flash({3: narrow, 4: roomy})
+    assert [outcome.action for outcome in outcomes] == ["written", "written"]
+    assert [(node.image.name, node.mtu, mtu(node)) for node in nodes[3:5]] == [
+        ("narrow", 300, 300), ("roomy", 1400, 1400)]
+    assert pings(nodes[3].address) and pings(nodes[4].address)
+    Programmer.on(bridge).erase([3])
+    assert nodes[3].image is None
 print("all right")
 """
 
