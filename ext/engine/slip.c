@@ -17,29 +17,23 @@ size_t slip_escape_bytes(uint8_t *out, const uint8_t *in, size_t n)
     return (size_t)(out - start);
 }
 
-size_t slip_unescape_bytes(uint8_t *out, const uint8_t *in, size_t n, size_t *made)
+size_t slip_unescape_bytes(uint8_t *out, size_t room, const uint8_t *in, size_t n, size_t *made)
 {
-    uint8_t *start = out;
-    size_t i = 0;
-    for (; i < n && in[i] != SLIP_END; i++) {
+    size_t i = 0, stored = 0;
+    for (; i < n && in[i] != SLIP_END && stored < room; i++) {
         if (in[i] != SLIP_ESC) {
-            *out++ = in[i];
+            out[stored++] = in[i];
             continue;
         }
         if (i + 1 == n || (in[i + 1] != SLIP_ESC_END && in[i + 1] != SLIP_ESC_ESC))
             break;
-        *out++ = in[++i] == SLIP_ESC_END ? SLIP_END : SLIP_ESC;
+        out[stored++] = in[++i] == SLIP_ESC_END ? SLIP_END : SLIP_ESC;
     }
-    *made = (size_t)(out - start);
+    *made = stored;
     return i;
 }
 
-static bool always(void)
-{
-    return true;
-}
-
-const struct slip_kernels slip_portable = { "portable", always, slip_escape_bytes, slip_unescape_bytes };
+const struct slip_kernels slip_portable = { "portable", 0, slip_escape_bytes, slip_unescape_bytes, slip_decode_steps };
 
 static const struct slip_kernels *const all[] = {
 #ifdef __x86_64__
@@ -51,14 +45,22 @@ enum { PATHS = sizeof all / sizeof *all };
 
 static const char *paths[PATHS + 1];
 static const struct slip_kernels *best = &slip_portable;
+static unsigned have;
+
+void slip_choose(unsigned features)
+{
+    unsigned count = 0;
+    have = features;
+    for (unsigned i = 0; i < PATHS; i++)
+        if (!(all[i]->needs & ~have))
+            paths[count++] = all[i]->name;
+    paths[count] = NULL;
+    slip_use(paths[0]);
+}
 
 __attribute__((constructor)) static void choose(void)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < PATHS; i++)
-        if (all[i]->supported())
-            paths[count++] = all[i]->name;
-    slip_use(paths[0]);
+    slip_choose(cpu_features());
 }
 
 const char *const *slip_paths(void)
@@ -69,7 +71,7 @@ const char *const *slip_paths(void)
 int slip_use(const char *path)
 {
     for (unsigned i = 0; i < PATHS; i++)
-        if (!strcmp(all[i]->name, path) && all[i]->supported()) {
+        if (!strcmp(all[i]->name, path) && !(all[i]->needs & ~have)) {
             best = all[i];
             return 0;
         }
@@ -112,14 +114,10 @@ static enum slip_event finish(struct slip_decoder *decoder)
     return event;
 }
 
-size_t slip_decode(struct slip_decoder *decoder, const uint8_t *bytes, size_t length, enum slip_event *event)
+/* The bytes from i on, in whatever state the frame is. */
+static size_t steps(struct slip_decoder *decoder, const uint8_t *bytes, size_t i, size_t length, enum slip_event *event)
 {
-    size_t i = 0;
     *event = SLIP_MORE;
-    if (decoder->complete) {
-        decoder->complete = false;
-        decoder->length = 0;
-    }
     while (i < length) {
         if (bytes[i] == SLIP_END) {
             i++;
@@ -133,8 +131,7 @@ size_t slip_decode(struct slip_decoder *decoder, const uint8_t *bytes, size_t le
             escaped(decoder, bytes[i++]);
         } else {
             size_t room = decoder->capacity - decoder->length, made;
-            size_t n = length - i < room ? length - i : room;
-            i += best->unescape(decoder->packet + decoder->length, bytes + i, n, &made);
+            i += best->unescape(decoder->packet + decoder->length, room, bytes + i, length - i, &made);
             decoder->length += made;
             if (i < length && bytes[i] == SLIP_ESC) {
                 decoder->escape = true;
@@ -145,4 +142,26 @@ size_t slip_decode(struct slip_decoder *decoder, const uint8_t *bytes, size_t le
         }
     }
     return i;
+}
+
+size_t slip_decode_steps(struct slip_decoder *decoder, const uint8_t *bytes, size_t length, enum slip_event *event)
+{
+    if (decoder->complete) {
+        decoder->complete = false;
+        decoder->length = 0;
+    }
+    return steps(decoder, bytes, 0, length, event);
+}
+
+size_t slip_decode_on(struct slip_decoder *decoder, const uint8_t *bytes, size_t length, enum slip_event *event,
+                      const uint8_t *in, uint8_t *out)
+{
+    decoder->complete = false;
+    decoder->length = (size_t)(out - decoder->packet);
+    return steps(decoder, bytes, (size_t)(in - bytes), length, event);
+}
+
+size_t slip_decode(struct slip_decoder *decoder, const uint8_t *bytes, size_t length, enum slip_event *event)
+{
+    return best->decode(decoder, bytes, length, event);
 }

@@ -35,13 +35,6 @@ static inline hand_512 hand_set8(char value)
     return v;
 }
 
-static inline hand_512 hand_set16(short value)
-{
-    hand_512 v;
-    EACH(32) memcpy(v.b + 2 * i, &value, 2);
-    return v;
-}
-
 static inline hand_512 hand_set64(long long value)
 {
     hand_512 v;
@@ -83,29 +76,20 @@ static inline hand_512 hand_compress(uint64_t mask, hand_512 x)
     return v;
 }
 
-static inline hand_512 hand_widen(__m256i x)
+static inline hand_512 hand_expand(hand_512 v, uint64_t mask, hand_512 x)
 {
-    uint8_t bytes[32];
-    hand_512 v = { { 0 } };
-    memcpy(bytes, &x, 32);
-    EACH(32) v.b[2 * i] = bytes[i];
+    unsigned n = 0;
+    EACH(64) if (MASKED(i)) v.b[i] = x.b[n++];
     return v;
 }
 
-static inline hand_512 hand_shift_left_16(hand_512 x, unsigned n)
+/* The upper half is undefined: here it is noise. */
+static inline hand_512 hand_cast(__m256i x)
 {
-    EACH(32)
-    {
-        uint16_t word = (uint16_t)((x.b[2 * i] | x.b[2 * i + 1] << 8) << n);
-        memcpy(x.b + 2 * i, &word, 2);
-    }
-    return x;
-}
-
-static inline hand_512 hand_or(hand_512 x, hand_512 y)
-{
-    EACH(64) x.b[i] |= y.b[i];
-    return x;
+    hand_512 v;
+    memset(v.b, 0xA5, 64);
+    memcpy(v.b, &x, 32);
+    return v;
 }
 
 static inline hand_512 hand_permute(hand_512 from, hand_512 x)
@@ -124,16 +108,31 @@ static inline hand_512 hand_permute_2(hand_512 x, hand_512 from, hand_512 y)
 }
 
 /* GF2P8AFFINEQB: bit j of a byte is the parity of that byte and byte 7 - j of the matrix in the same 64 bits. */
+static inline void hand_affine_bytes(uint8_t *v, const uint8_t *x, const uint8_t *matrix, unsigned plus, unsigned n)
+{
+    EACH(n)
+    {
+        v[i] = (uint8_t)plus;
+        for (unsigned j = 0; j < 8; j++)
+            v[i] ^= (uint8_t)(__builtin_parity(matrix[(i & ~7u) + 7 - j] & x[i]) << j);
+    }
+}
+
 static inline hand_512 hand_affine(hand_512 x, hand_512 matrix, unsigned plus)
 {
     hand_512 v;
-    EACH(64)
-    {
-        v.b[i] = (uint8_t)plus;
-        for (unsigned j = 0; j < 8; j++)
-            v.b[i] ^= (uint8_t)(__builtin_parity(matrix.b[(i & ~7u) + 7 - j] & x.b[i]) << j);
-    }
+    hand_affine_bytes(v.b, x.b, matrix.b, plus, 64);
     return v;
+}
+
+static inline __m256i hand_affine_32(__m256i x, __m256i matrix, unsigned plus)
+{
+    uint8_t v[32], a[32], b[32];
+    memcpy(a, &x, 32);
+    memcpy(b, &matrix, 32);
+    hand_affine_bytes(v, a, b, plus, 32);
+    memcpy(&x, v, 32);
+    return x;
 }
 
 static inline uint32_t hand_equal_32(__m256i x, __m256i y)
@@ -176,28 +175,39 @@ static inline uint64_t hand_pdep(uint64_t x, uint64_t mask)
     return v;
 }
 
+static inline uint64_t hand_pext(uint64_t x, uint64_t mask)
+{
+    uint64_t v = 0;
+    unsigned n = 0;
+    for (unsigned i = 0; i < 64; i++)
+        if (MASKED(i))
+            v |= (x >> i & 1) << n++;
+    return v;
+}
+
 #define __m512i hand_512
 #define _mm512_loadu_si512 hand_load
 #define _mm512_storeu_si512 hand_store
 #define _mm512_set1_epi8 hand_set8
-#define _mm512_set1_epi16 hand_set16
 #define _mm512_set1_epi64 hand_set64
 #define _mm512_cmpeq_epi8_mask hand_equal
 #define _mm512_maskz_loadu_epi8 hand_masked_load
 #define _mm512_mask_storeu_epi8 hand_masked_store
 #define _mm512_mask_mov_epi8 hand_masked_move
 #define _mm512_maskz_compress_epi8 hand_compress
-#define _mm512_cvtepu8_epi16 hand_widen
-#define _mm512_slli_epi16 hand_shift_left_16
-#define _mm512_or_si512 hand_or
+#define _mm512_mask_expand_epi8 hand_expand
+#define _mm512_castsi256_si512 hand_cast
+#define _mm512_mask_cmpeq_epi8_mask(mask, x, y) (hand_equal(x, y) & (mask))
 #define _mm512_permutexvar_epi8 hand_permute
 #define _mm512_permutex2var_epi8 hand_permute_2
 #define _mm512_gf2p8affine_epi64_epi8 hand_affine
+#define _mm256_gf2p8affine_epi64_epi8 hand_affine_32
 #define _mm256_cmpeq_epi8_mask hand_equal_32
 #define _mm256_maskz_loadu_epi8 hand_masked_load_32
 #define _mm256_mask_mov_epi8 hand_masked_move_32
 #define _bzhi_u64 hand_bzhi
 #define _pdep_u64 hand_pdep
+#define _pext_u64 hand_pext
 #define target(options) unused
 #define __builtin_cpu_supports(feature) 1
 #endif
