@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LOCK, CONFIGURATION, CALIBRATION, SIGNATURE, FLASH = 0x3F00, 0x3F40, 0x3F80, 0x3FC0, 0x4000
 CHIP_ERASE, SECTION_ERASE = 0x10, 0x14
 RSTDISBL = 0x01
+UNLOCKED = 0xFF
 OURS = b"\x1e\x90\x03"
 
 ATTEMPTS = 3  # of a job on one tiny, each after a reset
@@ -147,11 +148,11 @@ class Programmer:
         """Compare all of the flash, with what lies beyond the image as erased; `differences` lists each wrong byte."""
         return self._run({lane: partial(self._verify, _filled(image)) for lane, image in images.items()})
 
-    def flash(self, images: Mapping[int, Image], *, always: bool = False) -> list[Outcome]:
-        """Write images, each its own, and read them back. Where everything matches already, nothing is written, but
-        `always` writes."""
+    def flash(self, images: Mapping[int, Image], *, always: bool = False, start: bool = True) -> list[Outcome]:
+        """Write images, each its own, and read them back. Where everything matches already, nothing is written, and
+        where all that differs is erased, only that; but `always` writes all. Without `start` they stay in reset."""
         plans = {lane: partial(self._flash, _filled(image), always) for lane, image in images.items()}
-        return self._run(plans, images)
+        return self._run(plans, images, start)
 
     def configure(self, values: Mapping[int, int]) -> list[Outcome]:
         """Write configuration bytes (datasheet table 16-4; 0 is programmed). RSTDISBL is refused: such a chip could not
@@ -197,11 +198,15 @@ class Programmer:
 
     def _flash(self, wanted: bytes, always: bool) -> Plan:
         identity = self._known((yield IDENTIFY))
+        steps: tuple[Step, ...] = (ERASE_ALL, ("write", FLASH, wanted), READ_ALL)
         if not always:
             data = yield Job("comparing", (READ_ALL,))
             if data == wanted:
                 return self._outcome("unchanged", identity=identity)
-        data = yield Job("writing", (ERASE_ALL, ("write", FLASH, wanted), READ_ALL))
+            added = _added(data, wanted)
+            if added and identity.lock == UNLOCKED:
+                steps = (("write", FLASH, added), READ_ALL)
+        data = yield Job("writing", steps)
         _same(data[len(wanted) :], wanted)
         return self._outcome("written", identity=identity)
 
@@ -386,6 +391,16 @@ def _same(found: bytes, wanted: bytes) -> None:
     differences = _differences(found, wanted)
     if differences:
         raise Failure(_told(differences))
+
+
+def _added(found: bytes, wanted: bytes) -> bytes:
+    """What to write where nothing needs to be erased: the words that are erased and shall not be, all others as
+    erased, which are left out. Nothing where that cannot be: a word is erased before it is written again."""
+    erased = b"\xff\xff"
+    words = [(found[at : at + 2], wanted[at : at + 2]) for at in range(0, len(wanted), 2)]
+    if any(has not in (want, erased) for has, want in words):
+        return b""
+    return b"".join(erased if has == want else want for has, want in words)
 
 
 def _length(step: Step) -> int:

@@ -31,6 +31,18 @@ class TimedBoard(tinymux.SimulatedBoard):
         return self.opened[-1].time
 
 
+def get(address, path="/", accept="br"):
+    """Status, text, and how that was encoded."""
+    host, port = address.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"Accept-Encoding": accept})
+        answer = connection.getresponse()
+        encoding = answer.headers["Content-Encoding"]
+        decode = {"br": decompress, "gzip": gzip.decompress, None: bytes}[encoding]
+        return answer.status, decode(answer.read()).decode(), encoding
+
+
 class Site:
     """A published blog: the folder, its publisher, and who serves it."""
 
@@ -45,14 +57,8 @@ class Site:
 
     def get(self, path="/", accept="br"):
         """Status and text."""
-        host, port = self.address.rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=20)
-        with contextlib.closing(connection):
-            connection.request("GET", path, headers={"Accept-Encoding": accept})
-            answer = connection.getresponse()
-            self.encoding = encoding = answer.headers["Content-Encoding"]
-            decode = {"br": decompress, "gzip": gzip.decompress, None: bytes}[encoding]
-            return answer.status, decode(answer.read()).decode()
+        status, text, self.encoding = get(self.address, path, accept)
+        return status, text
 
     def edit(self, name, before, after):
         path = self.folder / "posts" / f"{name}.md"

@@ -75,6 +75,17 @@ def test_a_plan_is_shown_and_nothing_is_done(blog, post):
     assert not (folder / "published.json").exists()
 
 
+def test_once_flashes_what_differs_and_ends(blog, post, tmp_path_factory):
+    folder, state = blog({"a.md": post("A")}, "index_replicas = 1"), tmp_path_factory.mktemp("board")
+    options = (folder, "--once", "--state", state, "--network", "10.21.0.0/24", "--prefix", "one")
+    for action in ("written", "unchanged"):
+        status, output, errors = apart("publish", *options)
+        assert (status, errors) == (0, "")
+        assert re.search(rf"^node  0: {action}$", output, re.M)
+        assert "serving" not in output
+    assert "not served now" in apart("status", folder)[1]
+
+
 def test_what_is_wrong_is_one_line_and_status_1(blog, post):
     folder = blog({"a.md": post("A", date="never")})
     status, output, errors = apart("publish", folder)

@@ -23,7 +23,7 @@ def page(path, size=300, replicas=1, seed=0):
     """A page whose text does not compress."""
     import random
 
-    return Page(path, random.Random(f"{path} {seed}").randbytes(size), "text/html", replicas)
+    return Page(path, random.Random(f"{path} {seed}").randbytes(size), replicas)
 
 
 def held(placement):

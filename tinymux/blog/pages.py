@@ -16,6 +16,7 @@ from tinymux.errors import BlogError
 from tinymux.images.blog import LIVE_BYTES, TEXT_BYTES
 
 HTML, CSS, ATOM = "text/html; charset=utf-8", "text/css", "application/atom+xml"
+KINDS = {"/feed": ATOM, "/style": CSS}  # all others are HTML
 MICROBLOG = "/now"
 NOT_FOUND = "/404"  # where the page for all that is not found stands among the others
 MOST_PARTS = 99
@@ -35,13 +36,17 @@ class Page:
 
     path: str
     text: bytes
-    kind: str
     replicas: int
     source: str = ""
     characters: int = 0
     after: bytes | None = None
     encoding: str = "br"
     also: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Its media type."""
+        return KINDS.get(self.path, HTML)
 
     @property
     def key(self) -> str:
@@ -149,7 +154,6 @@ class _Maker:
         return Page(
             path if number == 1 else f"{path}/{number}",
             html.encode(),
-            HTML,
             replicas,
             str(post.path),
             characters,
@@ -186,14 +190,14 @@ class _Maker:
         html = self._fill(self.settings.title, posts[0].date.isoformat(), f"<ul>{items}</ul>", links)
         return self._own("/" if number == 1 else f"/{number}", html)
 
-    def _own(self, path: str, text: str, kind: str = HTML) -> Page:
+    def _own(self, path: str, text: str) -> Page:
         """One of the blog's own pages."""
-        return Page(path, text.encode(), kind, self.settings.index_replicas, encoding=self.encoding)
+        return Page(path, text.encode(), self.settings.index_replicas, encoding=self.encoding)
 
     def feed(self, posts: Sequence[Post]) -> Page:
         """Atom (RFC 4287), with as many of the newest posts as fit."""
         for count in range(len(posts), 0, -1):
-            page = self._own("/feed", self._atom(posts[:count]), ATOM)
+            page = self._own("/feed", self._atom(posts[:count]))
             if self.room(page) >= 0:
                 return page
         raise BlogError(
@@ -217,7 +221,7 @@ class _Maker:
 
     def extras(self) -> list[Page]:
         """The style sheet, where there is one, and the page for what is not found."""
-        missing = self._fill("Not found", "", "<p>There is no such page. <a href=/>Posts</a>", "")
+        missing = self._fill("Not found", "", "<p><a href=/>Posts</a>", "")
         pages = [self._own(NOT_FOUND, missing)]
         if self.settings.microblog:
             # On one tiny only: its RAM is the only place where the entry is.
@@ -228,9 +232,9 @@ class _Maker:
             before, _, after = html.partition("\0")
             # What has a checksum behind it, as gzip, cannot change on the way.
             encoding = self.encoding if self.encoding == "br" else "plain"
-            pages.append(Page(MICROBLOG, before.encode(), HTML, 1, after=after.encode(), encoding=encoding))
+            pages.append(Page(MICROBLOG, before.encode(), 1, after=after.encode(), encoding=encoding))
         if self.settings.style:
-            pages.append(self._own("/style", self.settings.read(self.settings.style).strip(), CSS))
+            pages.append(self._own("/style", self.settings.read(self.settings.style).strip()))
         for page in pages:
             if self.room(page) < 0:
                 where = self.settings.folder / (self.settings.style if page.kind == CSS else self.settings.template)

@@ -117,9 +117,10 @@ def preview(folder: Path, port: int) -> None:
 @blog.command()
 @FOLDER
 @click.option("--plan", "plan_only", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--once", is_flag=True, help="Flash what differs and end; whoever serves it does so by published.json.")
 @board_options
 @LISTEN
-def publish(folder: Path, plan_only: bool, listen: str, **bridge: Any) -> None:
+def publish(folder: Path, plan_only: bool, once: bool, listen: str, **bridge: Any) -> None:
     """Put the blog onto the tinies, and serve it until Ctrl-C.
 
     Where another `publish` serves this folder already, what has changed is published there, tiny by
@@ -129,6 +130,7 @@ def publish(folder: Path, plan_only: bool, listen: str, **bridge: Any) -> None:
       tinymux blog publish my-blog --state my-board    the simulated board, which keeps what is flashed
       tinymux blog publish my-blog --board b0          a board on USB
       tinymux blog publish my-blog --plan              only what would be done
+      tinymux blog publish my-blog --once --board b0   flashed, not served
     """
     from tinymux.blog.packing import room
     from tinymux.blog.pages import Blog
@@ -147,6 +149,9 @@ def publish(folder: Path, plan_only: bool, listen: str, **bridge: Any) -> None:
     Blog.read(folder, room)  # all that can be refused is, before anything is started
     publisher = Publisher(folder, click.echo)
     with ExitStack() as stack:
+        if once:
+            stack.enter_context(Session(bridge_made, None, publisher.start))
+            return
         session = stack.enter_context(Session(bridge_made, listen, publisher.start))
         nginx, listener = session.nginx, session.listener
         assert nginx and listener
@@ -165,6 +170,7 @@ def publish(folder: Path, plan_only: bool, listen: str, **bridge: Any) -> None:
         while not session.signals.seen(0):
             session.check()
             served.serve(LOOK_SECONDS, do)
+            publisher.prepare(session.bridge)
 
 
 @blog.command()

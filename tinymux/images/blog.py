@@ -76,6 +76,13 @@ def blog_code_bytes(live: bool = True) -> int:
     return len(_program(live)[0])
 
 
+def bare_image() -> Image:
+    """The program without any page, as far as an image with pages that are not live begins: to write those behind it,
+    nothing must be erased. It is not to be run."""
+    code = _program(live=False)[0]
+    return Image("blog without pages", code[: len(code) & ~1], stateless=True)
+
+
 def live_brotli(before: bytes, after: bytes) -> tuple[bytes, bytes]:
     """Body and tail of a live page: one valid brotli stream (RFC 7932) of before + LIVE_BYTES bytes of RAM + after.
 
