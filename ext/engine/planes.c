@@ -49,16 +49,11 @@ static void to_planes(uint8_t *planes, const uint64_t *lanes, size_t blocks)
     }
 }
 
-static bool always(void)
-{
-    return true;
-}
-
-const struct planes_kernels planes_portable = { "portable", always, to_lanes, to_planes };
+const struct planes_kernels planes_portable = { "portable", 0, to_lanes, to_planes };
 
 static const struct planes_kernels *const all[] = {
 #ifdef __x86_64__
-    &planes_gfni, &planes_avx2, &planes_sse2,
+    &planes_gfni, &planes_gfni_avx2, &planes_avx2, &planes_sse2,
 #endif
     &planes_portable,
 };
@@ -66,14 +61,22 @@ enum { PATHS = sizeof all / sizeof *all };
 
 static const char *paths[PATHS + 1];
 static const struct planes_kernels *best = &planes_portable;
+static unsigned have;
+
+void planes_choose(unsigned features)
+{
+    unsigned count = 0;
+    have = features;
+    for (unsigned i = 0; i < PATHS; i++)
+        if (!(all[i]->needs & ~have))
+            paths[count++] = all[i]->name;
+    paths[count] = NULL;
+    planes_use(paths[0]);
+}
 
 __attribute__((constructor)) static void choose(void)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < PATHS; i++)
-        if (all[i]->supported())
-            paths[count++] = all[i]->name;
-    planes_use(paths[0]);
+    planes_choose(cpu_features());
 }
 
 const char *const *planes_paths(void)
@@ -84,7 +87,7 @@ const char *const *planes_paths(void)
 int planes_use(const char *path)
 {
     for (unsigned i = 0; i < PATHS; i++)
-        if (!strcmp(all[i]->name, path) && all[i]->supported()) {
+        if (!strcmp(all[i]->name, path) && !(all[i]->needs & ~have)) {
             best = all[i];
             return 0;
         }

@@ -1,19 +1,22 @@
 /* The transpositions, once per instruction set, behind planes.c. */
 #ifndef TINYMUX_PLANES_KERNELS_H
 #define TINYMUX_PLANES_KERNELS_H
+#include "cpu.h"
 #include "planes.h"
-#include <stdbool.h>
 
 struct planes_kernels {
     const char *name;
-    bool (*supported)(void);
+    unsigned needs; /* enum cpu_feature */
     void (*to_lanes)(uint64_t *lanes, const uint8_t *planes, size_t blocks);
     void (*to_planes)(uint8_t *planes, const uint64_t *lanes, size_t blocks);
 };
 
 extern const struct planes_kernels planes_portable;
 #ifdef __x86_64__
-extern const struct planes_kernels planes_sse2, planes_avx2, planes_gfni;
+extern const struct planes_kernels planes_sse2, planes_avx2, planes_gfni_avx2, planes_gfni;
 #endif
+
+/* Take the best kernels for a CPU with these features; planes_paths lists what it has. */
+void planes_choose(unsigned features);
 
 #endif

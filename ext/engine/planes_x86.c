@@ -1,12 +1,14 @@
-/* Transpositions for x86-64.
+/* Transpositions for x86-64 with SSE2 and AVX2.
  *
- * SSE2 and AVX2 share one network. Write a bit's place as register | bytes | bit: a block of planes comes as
+ * Both share one network. Write a bit's place as register | byte | bit: a block of planes comes as
  *     p5 p4 p3 | p2 p1 p0 l3 | l2 l1 l0        (p: number of the plane, l: number of the lane)
- * Transposing 8 x 8 16-bit elements, three rounds of unpack, gives p2 p1 p0 | p5 p4 p3 l3 | l2 l1 l0; exchanging bits
- * between pairs of registers gives l2 l1 l0 | p5 p4 p3 l3 | p2 p1 p0; then bytes are sorted by l3 and stored. Each
- * 128-bit half works alone, so AVX2 takes two blocks at once. Backwards it is the same, from the end.
+ * A round of byte unpacks puts the topmost bit of the byte's number into the register's, and one of the register's in
+ * at the bottom: three rounds give p2 p1 p0 | l3 p5 p4 p3 | l2 l1 l0. Exchanging bits between pairs of registers gives
+ * l2 l1 l0 | l3 p5 p4 p3 | p2 p1 p0, which are the words of two lanes, eight apart. Backwards: bytes of lanes eight
+ * apart are paired, bits exchanged, and three rounds of 16-bit unpacks bring the planes into order.
  *
- * GFNI transposes 8 x 8 bits with one instruction, byte permutations before and after do the rest.
+ * Each 128-bit half works alone, so AVX2 takes two blocks at once, one in each half. Shuffles and shifts have two ports
+ * of an AMD or Intel core between them, loads and stores their own: so halves are joined by loads and parted by stores.
  */
 #ifdef __x86_64__
 #include "planes_kernels.h"
@@ -14,13 +16,17 @@
 
 #define UNROLLED _Pragma("GCC unroll 8") /* so that the arrays below are registers */
 
-/* One round of three: the element's top bit goes into the register's number, which gives its own top bit for it. */
-#define ROUND(P, to, from)                                         \
-    UNROLLED                                                       \
-    for (unsigned i = 0; i < 4; i++) {                             \
-        to[2 * i] = P##_unpacklo_epi16(from[i], from[i + 4]);      \
-        to[2 * i + 1] = P##_unpackhi_epi16(from[i], from[i + 4]);  \
+#define ROUND(P, bits, to, from)                                      \
+    UNROLLED                                                          \
+    for (unsigned i = 0; i < 4; i++) {                                \
+        to[2 * i] = P##_unpacklo_epi##bits(from[i], from[i + 4]);     \
+        to[2 * i + 1] = P##_unpackhi_epi##bits(from[i], from[i + 4]); \
     }
+
+#define ROUNDS(P, bits, to, from) \
+    ROUND(P, bits, to, from)      \
+    ROUND(P, bits, from, to)      \
+    ROUND(P, bits, to, from)
 
 /* Exchange bit `bit` of the place within a byte with the same bit of the register's number. */
 #define EXCHANGE(P, SI, V, r, bit, mask)                                                                         \
@@ -38,11 +44,6 @@
     EXCHANGE(P, SI, V, r, 1, 0x33)     \
     EXCHANGE(P, SI, V, r, 2, 0x0F)
 
-static bool always(void)
-{
-    return true;
-}
-
 static void to_lanes_sse2(uint64_t *lanes, const uint8_t *planes, size_t blocks)
 {
     for (; blocks--; lanes += 16, planes += 128) {
@@ -50,17 +51,12 @@ static void to_lanes_sse2(uint64_t *lanes, const uint8_t *planes, size_t blocks)
         UNROLLED
         for (unsigned i = 0; i < 8; i++)
             a[i] = _mm_loadu_si128((const __m128i *)planes + i);
-        ROUND(_mm, b, a)
-        ROUND(_mm, a, b)
-        ROUND(_mm, b, a)
+        ROUNDS(_mm, 8, b, a)
         EXCHANGES(_mm, si128, __m128i, b)
         UNROLLED
-        for (unsigned i = 0; i < 8; i++) /* even bytes are PORTB's, odd ones PORTD's */
-            a[i] = _mm_packus_epi16(_mm_and_si128(b[i], _mm_set1_epi16(0xFF)), _mm_srli_epi16(b[i], 8));
-        UNROLLED
         for (unsigned i = 0; i < 8; i += 2) {
-            _mm_storeu_si128((__m128i *)(lanes + i), _mm_unpacklo_epi64(a[i], a[i + 1]));
-            _mm_storeu_si128((__m128i *)(lanes + i + 8), _mm_unpackhi_epi64(a[i], a[i + 1]));
+            _mm_storeu_si128((__m128i *)(lanes + i), _mm_unpacklo_epi64(b[i], b[i + 1]));
+            _mm_storeu_si128((__m128i *)(lanes + i + 8), _mm_unpackhi_epi64(b[i], b[i + 1]));
         }
     }
 }
@@ -74,59 +70,54 @@ static void to_planes_sse2(uint8_t *planes, const uint64_t *lanes, size_t blocks
             a[i] = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(lanes + i)),
                                      _mm_loadl_epi64((const __m128i *)(lanes + i + 8)));
         EXCHANGES(_mm, si128, __m128i, a)
-        ROUND(_mm, b, a)
-        ROUND(_mm, a, b)
-        ROUND(_mm, b, a)
+        ROUNDS(_mm, 16, b, a)
         UNROLLED
         for (unsigned i = 0; i < 8; i++)
             _mm_storeu_si128((__m128i *)planes + i, b[i]);
     }
 }
 
-const struct planes_kernels planes_sse2 = { "sse2", always, to_lanes_sse2, to_planes_sse2 };
+const struct planes_kernels planes_sse2 = { "sse2", 0, to_lanes_sse2, to_planes_sse2 };
 
 /* --- AVX2: block 0 in the low halves, block 1 in the high ones ---------------------------------------------------- */
 
 #define AVX2 __attribute__((target("avx2")))
 
-static bool has_avx2(void)
+/* Row i of both blocks, eight rows of 16 bytes each. The broadcast and the blend need no shuffle. */
+AVX2 static inline __m256i load_row(const void *blocks, unsigned i)
 {
-    return __builtin_cpu_supports("avx2");
+    const __m128i *row = (const __m128i *)blocks + i;
+    __m256i both = _mm256_broadcastsi128_si256(_mm_loadu_si128(row + 8));
+    return _mm256_blend_epi32(_mm256_loadu_si256((const __m256i *)row), both, 0xF0);
 }
 
-AVX2 static inline __m256i halves(__m128i low, __m128i high)
+/* The rows back. Block 1 first and from its end: each store of 32 bytes spoils the row before it, which comes next. */
+AVX2 static inline void store_rows(void *blocks, const __m256i rows[8])
 {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-}
-
-AVX2 static inline void store_halves(void *low, void *high, __m256i v)
-{
-    _mm_storeu_si128((__m128i *)low, _mm256_castsi256_si128(v));
-    _mm_storeu_si128((__m128i *)high, _mm256_extracti128_si256(v, 1));
+    __m128i *row = blocks;
+    UNROLLED
+    for (int i = 7; i >= 0; i--)
+        _mm256_storeu_si256((__m256i *)(row + 7 + i), rows[i]);
+    UNROLLED
+    for (int i = 0; i < 8; i++)
+        _mm_storeu_si128(row + i, _mm256_castsi256_si128(rows[i]));
 }
 
 AVX2 static void to_lanes_avx2(uint64_t *lanes, const uint8_t *planes, size_t blocks)
 {
-    const __m128i even_odd = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-    const __m256i by_port = _mm256_broadcastsi128_si256(even_odd);
     for (; blocks >= 2; blocks -= 2, lanes += 32, planes += 256) {
         __m256i a[8], b[8];
-        const __m128i *in = (const __m128i *)planes;
         UNROLLED
         for (unsigned i = 0; i < 8; i++)
-            a[i] = halves(_mm_loadu_si128(in + i), _mm_loadu_si128(in + 8 + i));
-        ROUND(_mm256, b, a)
-        ROUND(_mm256, a, b)
-        ROUND(_mm256, b, a)
+            a[i] = load_row(planes, i);
+        ROUNDS(_mm256, 8, b, a)
         EXCHANGES(_mm256, si256, __m256i, b)
         UNROLLED
-        for (unsigned i = 0; i < 8; i++)
-            a[i] = _mm256_shuffle_epi8(b[i], by_port);
-        UNROLLED
-        for (unsigned i = 0; i < 8; i += 2) {
-            store_halves(lanes + i, lanes + 16 + i, _mm256_unpacklo_epi64(a[i], a[i + 1]));
-            store_halves(lanes + 8 + i, lanes + 24 + i, _mm256_unpackhi_epi64(a[i], a[i + 1]));
+        for (unsigned i = 0; i < 4; i++) {
+            a[i] = _mm256_unpacklo_epi64(b[2 * i], b[2 * i + 1]);
+            a[4 + i] = _mm256_unpackhi_epi64(b[2 * i], b[2 * i + 1]);
         }
+        store_rows(lanes, a);
     }
     to_lanes_sse2(lanes, planes, blocks);
 }
@@ -136,83 +127,17 @@ AVX2 static void to_planes_avx2(uint8_t *planes, const uint64_t *lanes, size_t b
     for (; blocks >= 2; blocks -= 2, lanes += 32, planes += 256) {
         __m256i a[8], b[8];
         UNROLLED
-        for (unsigned i = 0; i < 8; i += 2) { /* two lanes of each port in a load */
-            const __m128i *in = (const __m128i *)(lanes + i);
-            __m256i low = halves(_mm_loadu_si128(in), _mm_loadu_si128(in + 8));
-            __m256i high = halves(_mm_loadu_si128(in + 4), _mm_loadu_si128(in + 12));
-            a[i] = _mm256_unpacklo_epi8(low, high);
-            a[i + 1] = _mm256_unpackhi_epi8(low, high);
+        for (unsigned i = 0; i < 4; i++) { /* two lanes of each port in a row */
+            __m256i low = load_row(lanes, i), high = load_row(lanes, i + 4);
+            a[2 * i] = _mm256_unpacklo_epi8(low, high);
+            a[2 * i + 1] = _mm256_unpackhi_epi8(low, high);
         }
         EXCHANGES(_mm256, si256, __m256i, a)
-        ROUND(_mm256, b, a)
-        ROUND(_mm256, a, b)
-        ROUND(_mm256, b, a)
-        UNROLLED
-        for (unsigned i = 0; i < 8; i++)
-            store_halves(planes + 16 * i, planes + 128 + 16 * i, b[i]);
+        ROUNDS(_mm256, 16, b, a)
+        store_rows(planes, b);
     }
     to_planes_sse2(planes, lanes, blocks);
 }
 
-const struct planes_kernels planes_avx2 = { "avx2", has_avx2, to_lanes_avx2, to_planes_avx2 };
-
-/* --- GFNI with AVX-512 VBMI: a block is two registers ------------------------------------------------------------- */
-
-#define GFNI __attribute__((target("avx512f,avx512bw,avx512vbmi,gfni")))
-
-static bool has_gfni(void)
-{
-    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi") &&
-           __builtin_cpu_supports("gfni");
-}
-
-/* Byte permutations, filled in once. Rows of eight bytes are 8 x 8 bits. */
-static uint8_t gather[2][64], spread[64], scatter[2][64], turn[64] __attribute__((aligned(64)));
-
-__attribute__((constructor)) static void fill_permutations(void)
-{
-    for (unsigned i = 0; i < 64; i++) {
-        unsigned row = i / 8, column = i % 8;
-        spread[i] = (uint8_t)(8 * column + row);
-        /* The instruction takes the rows of a matrix from the last byte to the first. */
-        turn[i] = (uint8_t)(8 * (7 - column) + row);
-        for (unsigned port = 0; port < 2; port++) {
-            gather[port][i] = (uint8_t)(16 * row + 2 * (7 - column) + port);
-            scatter[port][i] = (uint8_t)((i & 1) << 6 | port << 5 | i >> 1);
-        }
-    }
-}
-
-/* Transpose each 8 x 8 bits, whose rows come in reverse order. */
-GFNI static inline __m512i transpose_8x8(__m512i rows)
-{
-    return _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi64((long long)UINT64_C(0x8040201008040201)), rows, 0);
-}
-
-GFNI static void to_lanes_gfni(uint64_t *lanes, const uint8_t *planes, size_t blocks)
-{
-    const __m512i from[2] = { _mm512_loadu_si512(gather[0]), _mm512_loadu_si512(gather[1]) };
-    const __m512i to = _mm512_loadu_si512(spread);
-    for (; blocks--; lanes += 16, planes += 128) {
-        __m512i low = _mm512_loadu_si512(planes), high = _mm512_loadu_si512(planes + 64);
-        for (unsigned port = 0; port < 2; port++) {
-            __m512i rows = _mm512_permutex2var_epi8(low, from[port], high);
-            _mm512_storeu_si512(lanes + 8 * port, _mm512_permutexvar_epi8(to, transpose_8x8(rows)));
-        }
-    }
-}
-
-GFNI static void to_planes_gfni(uint8_t *planes, const uint64_t *lanes, size_t blocks)
-{
-    const __m512i from = _mm512_loadu_si512(turn);
-    const __m512i to[2] = { _mm512_loadu_si512(scatter[0]), _mm512_loadu_si512(scatter[1]) };
-    for (; blocks--; lanes += 16, planes += 128) {
-        __m512i low = transpose_8x8(_mm512_permutexvar_epi8(from, _mm512_loadu_si512(lanes)));
-        __m512i high = transpose_8x8(_mm512_permutexvar_epi8(from, _mm512_loadu_si512(lanes + 8)));
-        _mm512_storeu_si512(planes, _mm512_permutex2var_epi8(low, to[0], high));
-        _mm512_storeu_si512(planes + 64, _mm512_permutex2var_epi8(low, to[1], high));
-    }
-}
-
-const struct planes_kernels planes_gfni = { "gfni", has_gfni, to_lanes_gfni, to_planes_gfni };
+const struct planes_kernels planes_avx2 = { "avx2", CPU_AVX2, to_lanes_avx2, to_planes_avx2 };
 #endif

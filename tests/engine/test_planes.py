@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-PATHS = ("portable", "sse2", "avx2", "gfni")
+PATHS = ("portable", "sse2", "avx2", "gfni-avx2", "gfni")
 
 
 @pytest.fixture(scope="module", params=PATHS)
