@@ -26,18 +26,18 @@ void tun_close(struct tun *tun)
     tun->fd = -1;
 }
 
-/* What a system call returned, as ours do. */
-static int result(struct tun *tun, long count, bool *news)
+/* What a system call returned, as ours do; `error` is for its direction, `other` that of the other one. */
+static int result(long count, int *error, int other, bool *news)
 {
     *news = false;
     if (count >= 0) {
-        tun->error = 0;
+        *error = 0;
         return (int)count;
     }
     if (errno == EAGAIN || errno == EINTR)
         return -EAGAIN;
-    *news = !tun->error;
-    tun->error = errno;
+    *news = !*error && errno != other;
+    *error = errno;
     return -errno;
 }
 
@@ -48,11 +48,11 @@ int tun_read(struct tun *tun, uint8_t *packet, unsigned size, bool *news)
         errno = EPIPE;
         count = -1;
     }
-    return result(tun, count, news);
+    return result(count, &tun->read_error, tun->write_error, news);
 }
 
 int tun_write(struct tun *tun, const uint8_t *packet, unsigned length, bool *news)
 {
-    int written = result(tun, write(tun->fd, packet, length), news);
+    int written = result(write(tun->fd, packet, length), &tun->write_error, tun->read_error, news);
     return written < 0 ? written : 0;
 }

@@ -1,4 +1,4 @@
-"""Every single wrong bit in a stream of frames costs at most the frame it hit and the next: as bytes, as planes, on a port.
+"""Every wrong bit in a stream of frames costs at most the frame it hit and the next: as bytes, as planes, on a port.
 
 Whole exchanges over a lane, with answers and resynchronisation, are in test_noise.py.
 """
