@@ -136,8 +136,10 @@ def test_bad_packets_are_counted_and_the_next_is_good(rig, bad, reason):
     assert rig.counters(0)["packets_in"] == 1
 
 
-def test_a_garbled_frame_costs_itself_only(rig):
-    os.write(rig.far[0], b"\xc0\x45\xdb\x00\x01\xc0" + encode(packet(40)))
+@pytest.mark.parametrize("garbled", [b"\x45\xdb\x00\x01", b"\x45\xdb", b"\xdb", packet(40) + b"\xdb", b"\xdb\xdb\xdc"])
+def test_a_garbled_frame_costs_itself_only(rig, garbled):
+    """ESC before what cannot follow it, at the frame's end too."""
+    os.write(rig.far[0], b"\xc0" + garbled + b"\xc0" + encode(packet(40)))
     assert rig.tuns[0].recv(2000) == packet(40)
     assert rig.counters(0)["drop_slip"] == 1
 

@@ -113,7 +113,7 @@ def test_real_tuns(scenario):
 
 
 class Real:
-    """A rig whose lane 0 is on the interface t0; the device behind it sends UDP from port 7 to port 7, and gets some."""
+    """A rig whose lane 0 is on the interface t0; UDP goes from port 7 to port 7, both ways."""
 
     def __init__(self) -> None:
         self.rig = Rig(2)
