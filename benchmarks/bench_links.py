@@ -22,7 +22,7 @@ def measured():
     program = ROOT / "build" / "tests" / "reflect"
     program.parent.mkdir(parents=True, exist_ok=True)
     engine = ROOT / "ext" / "engine"
-    sources = [HERE / "reflect.c", engine / "slip.c", engine / "slip_x86.c"]
+    sources = [HERE / "reflect.c", *engine.glob("slip*.c")]
     line = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{engine}", *map(str, sources)]
     subprocess.run([*line, "-o", str(program)], check=True, timeout=60)
 
