@@ -17,6 +17,8 @@ from click.testing import CliRunner
 
 from tinymux.cli import commands
 from tinymux.errors import BlogError
+from tinymux.images.blog import Page, blog_code_bytes, blog_room
+from tinymux.images.program import firmware
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,6 +75,19 @@ def test_a_plan_is_shown_and_nothing_is_done(blog, post):
     assert "node  0: " in output
     assert re.fullmatch(r"(\d) of \1 tinies to flash, in 1 steps", output.splitlines()[-1])
     assert not (folder / "published.json").exists()
+
+
+def test_the_docs_tell_how_1_kb_is_spent():
+    """As the command prints it, and the sums are right."""
+    docs = (ROOT / "docs" / "blog.md").read_text()
+    told = CliRunner().invoke(commands, ["image", "size", str(firmware("blog.elf"))], catch_exceptions=False).output
+    assert "\n".join(f"    {row}" for row in told.splitlines()) in docs
+    code, header = blog_code_bytes(live=False), len(b"HTTP/1.0 200 \r\nContent-Encoding:br\r\n\r\n") + 5
+    assert f"| the program | {code} |" in docs
+    assert f" | {header} |" in docs
+    assert blog_room([Page("", b"")]) == 1024 - code - header - 8
+    assert f"| up to {blog_room([Page('', b'')])} |" in docs
+    assert f"{blog_code_bytes(live=True)} bytes" in docs
 
 
 def test_once_flashes_what_differs_and_ends(blog, post, tmp_path_factory):

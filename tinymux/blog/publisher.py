@@ -41,7 +41,10 @@ class Plan:
         usable = {node: has for node, has in held.items() if node in boards}
         blog = Blog.read(folder, room)
         together = dict.fromkeys(tuple(has.asks) for has in usable.values())
-        placement = place(pack(blog.pages, tuple(together)), boards, usable)
+        try:
+            placement = place(pack(blog.pages, tuple(together)), boards, usable)
+        except BlogError as error:
+            raise BlogError(f"{folder / 'posts'}: {error}{_longest(blog)}") from None
         order = waves(placement) if rolling else [placement.changed] if placement.changed else []
         return cls(blog, placement, tuple(order))
 
@@ -211,6 +214,13 @@ class Publisher:
         if not self.plan:
             raise BlogError("nothing is published yet")
         return status_lines(self.held, self.broken, len(bridge.nodes))
+
+
+def _longest(blog: Blog) -> str:
+    """Which post takes the most tinies, where one takes several."""
+    takes = {post: sum(page.replicas for page in blog.pages if page.source == str(post.path)) for post in blog.posts}
+    post, count = max(takes.items(), key=lambda item: item[1])
+    return f"; {post.where(1)}: takes the most, {count}" if count > 1 else ""
 
 
 def _images(plan: Plan, nodes: Iterable[int]) -> dict[int, Image]:

@@ -189,7 +189,7 @@ def _key(page: Page, name: str) -> bytes:
 
 
 def _header(page: Page, spaces: int) -> bytes:
-    lines = [f"HTTP/1.0 {page.status} {'OK' if page.status == 200 else ''}{' ' * spaces}"]
+    lines = [f"HTTP/1.0 {page.status} {' ' * spaces}"]  # without a reason (RFC 9112 section 4), or with one of spaces
     if page.content_type:
         lines.append(f"Content-Type:{page.content_type}")
     if page.content_encoding:
