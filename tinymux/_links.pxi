@@ -30,12 +30,17 @@ cdef fault_rates rates_of(dict given) except *:
     cdef double *values = <double *>&rates
     cdef Py_ssize_t i = 0
     left = dict(given)
-    rates.seed = left.pop("seed", 0)
-    rates.delay_ns = int(left.pop("delay_ms", 10) * 1e6)
+    seed, delay_ms = left.pop("seed", 0), left.pop("delay_ms", 10)
+    if seed != int(seed) or not 0 <= seed < 1 << 64:
+        raise TinymuxError(f"fault seed: {seed} is no whole number from 0 to 2**64 - 1")
+    if not 0 <= delay_ms <= 3_600_000:
+        raise TinymuxError(f"fault delay_ms: {delay_ms} is not from 0 to an hour")
+    rates.seed = int(seed)
+    rates.delay_ns = int(delay_ms * 1e6)
     while fault_names[i] is not NULL:
         values[i] = left.pop(fault_names[i].decode(), 0.0)
         if not 0 <= values[i] <= 1:
-            raise TinymuxError(f"fault {fault_names[i].decode()}: {values[i]} is no probability")
+            raise TinymuxError(f"fault {fault_names[i].decode()}: {values[i]} is no probability from 0 to 1")
         i += 1
     if left:
         raise TinymuxError(f"there is no fault {', '.join(left)}; see ext/engine/faults.h")

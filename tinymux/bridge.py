@@ -75,7 +75,8 @@ class Bridge:
     plain_tcp: turn TCP timestamps, SACK and window scaling off in the whole namespace, which saves a tenth of each
         request. By default only in a namespace made here.
     options: the engine's, by name (ext/engine/options.h).
-    faults: what befalls all packets, by name, to see how programs bear it (ext/engine/faults.h).
+    faults: what befalls all packets, by name, to see how programs bear it: probabilities `drop`, `corrupt`,
+        `byte_loss`, `duplicate`, `reorder`, `delay` by `delay_ms`; the same `seed` gives the same (ext/engine/faults.h).
     keeper: keeps the interfaces when the Bridge stops, for the next one (tuns.Keeper).
 
     Nothing is made before `start`. Whatever fails on the way, nothing of it is left behind. A tiny that falls silent
@@ -113,6 +114,7 @@ class Bridge:
         self._watch: Watch | None = None
         self._interfaces: Interfaces | None = None
         self._last: list[Counters] = []  # as they were at the end
+        self._last_faults: list[dict[str, int]] = []
         self._running: ExitStack | None = None
         self._namespace = Namespace()
 
@@ -172,6 +174,7 @@ class Bridge:
             if running:
                 running.close()
                 self._last = [self._counters(node) for node in self.nodes]
+                self._last_faults = self.fault_counters()
                 self._engine = self._watch = self._interfaces = None
 
     def _as_boards_say(self) -> list[Image | None]:
@@ -192,6 +195,15 @@ class Bridge:
         """Come back once the engine's thread has answered, for whoever feeds a watchdog."""
         with suppress(BoardError):  # a board that is away is no fault of the thread's
             self._running_engine().control(0, 0xC0, PROTOCOL["requests"]["VERSION"], 0, 0, 4)
+
+    def fault_counters(self) -> list[dict[str, int]]:
+        """How often each of the `faults` befell a packet, one dict for each board; after the end, as they were then.
+
+        Empty without faults. "overrun": packets that were to come late, lost because 256 of them did already.
+        """
+        if self._engine and self._faults:
+            return [self._engine.fault_counters(board) for board in range(len(self.boards))]
+        return self._last_faults
 
     def check(self) -> None:
         """Raise if a board is gone or refuses what the Bridge needs of it."""

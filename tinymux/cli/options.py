@@ -25,6 +25,12 @@ BRIDGE = (
         help="TCP without timestamps, SACK and window scaling in the namespace.  [default: only in one made here]",
     ),
     click.option("--tune", multiple=True, metavar="NAME=NUMBER", help="Engine option, for example gap=4. Repeatable."),
+    click.option(
+        "--faults",
+        metavar="NAME=NUMBER,...",
+        help="What befalls packets, for example drop=0.01,delay=0.1,delay_ms=20,seed=7: probabilities drop, corrupt,"
+        " byte_loss, duplicate, reorder, delay.",
+    ),
 )
 IMAGE = click.option(
     "--image", type=click.Path(path_type=Path), help="What the tinies run: ELF, Intel HEX or raw file."
@@ -61,6 +67,7 @@ def make_bridge(
     prefix: str,
     plain_tcp: bool | None,
     tune: tuple[str, ...],
+    faults: str | None,
     **simulation: Any,
 ) -> Bridge:
     """The Bridge that the options ask for, not started yet."""
@@ -72,6 +79,7 @@ def make_bridge(
         prefix=prefix,
         plain_tcp=plain_tcp,
         options=dict(map(_tuned, tune)),
+        faults=dict(map(_fault, faults.split(","))) if faults else None,
     )
 
 
@@ -81,3 +89,11 @@ def _tuned(text: str) -> tuple[str, int]:
         return name, int(number)
     except ValueError:
         raise BoardError(f"--tune {text}: write it as NAME=NUMBER, for example gap=4") from None
+
+
+def _fault(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, int(number) if name == "seed" else float(number)
+    except ValueError:
+        raise BoardError(f"--faults {text}: write it as NAME=NUMBER, for example drop=0.01,seed=7") from None

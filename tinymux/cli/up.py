@@ -65,6 +65,7 @@ def up(
       tinymux up --netns tinies                interfaces apart from the host's own; nginx stays reachable
       tinymux up -o json --duration 10         counters as JSON lines, for scripts
       tinymux up --capture all.pcapng          every packet of every node, for Wireshark
+      tinymux up --faults drop=0.05,seed=1     how your client bears it if one packet in twenty is lost
       tinymux up --board tty:/dev/ttyUSB0,/dev/ttyUSB1 --no-web   whatever speaks SLIP there
       unshare -Urn tinymux up                  without root, to be used from inside
     """

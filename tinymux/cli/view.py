@@ -35,6 +35,12 @@ class View(ABC):
         """Those of all nodes, as they are now."""
         return [node.counters for node in self.bridge.nodes]
 
+    def faults(self) -> str:
+        """What the faults did so far, on all boards together, as words; "" where there are none."""
+        boards = self.bridge.fault_counters()
+        sums = {name: sum(board[name] for board in boards) for name in (boards[0] if boards else ())}
+        return ", ".join(f"{name} {count:,}" for name, count in sums.items() if count)
+
     @abstractmethod
     def __enter__(self) -> Self: ...
 
@@ -82,6 +88,8 @@ class TableView(View):
 
         where = self.session.url or f"network {self.bridge.plan.network}"
         drawn = Table(title=f"{where}   Ctrl-C ends it", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        if faults := self.faults():
+            drawn.caption, drawn.caption_justify = f"faults: {faults}", "left"
         for name in ("node", "interface", "address"):
             drawn.add_column(name, no_wrap=True, min_width=len("10.255.255.255") if name == "address" else None)
         for name in ("packets/s", "out", "in", "dropped", "resets", "pages"):
@@ -125,6 +133,8 @@ class PlainView(View):
         )
         if self.session.nginx:
             line += f", pages {sum(self.session.pages().values())}"
+        if faults := self.faults():
+            line += f", faults: {faults}"
         if line != self._last:
             print(f"{self.seconds:.0f} s: {line}", flush=True)
             self._last = line
@@ -134,7 +144,10 @@ class PlainView(View):
 
 
 class JsonView(View):
-    """One JSON object per line: {"event": "up"}, then {"event": "counters"} at each update, {"event": "down"}."""
+    """One JSON object per line: {"event": "up"}, then {"event": "counters"} at each update, {"event": "down"}.
+
+    With faults, "faults" has how often each befell a packet, one object per board.
+    """
 
     def __enter__(self) -> Self:
         self._print("up", url=self.session.url, network=str(self.bridge.plan.network), nodes=_nodes(self.bridge))
@@ -147,7 +160,8 @@ class JsonView(View):
             {"node": node.index, **count.as_dict(), "pages": pages.get(node.index)}
             for node, count in zip(self.bridge.nodes, self.counters(), strict=True)
         ]
-        self._print("counters", nodes=nodes)
+        faults = self.bridge.fault_counters()
+        self._print("counters", nodes=nodes, **({"faults": faults} if faults else {}))
 
     def __exit__(self, *_: Any) -> None:
         self._print("down")
