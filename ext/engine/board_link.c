@@ -82,15 +82,14 @@ int board_link_start_lane(struct board_link *link, unsigned lane)
         return 0;
     }
     int result = board_link_stop_lane(link, lane);
-    if (result < 0)
-        return result;
-    result = link->transport->ops->service(link->transport, link_take_in, link); /* brings board_ns up to date */
-    if (result < 0)
-        return link_gone(link, result);
+    int served = link->transport->ops->service(link->transport, link_take_in, link); /* brings board_ns up to date */
+    /* Also if the board is away or does not answer: its lanes start when it is back, and this one is to be among them. */
     link->open |= lane_bit(lane);
     link->starting |= lane_bit(lane);
     link->ready_ns[lane] = link->transport->board_ns + link->options.startup_ms * NS_PER_MS;
-    return board_link_write_resets(link);
+    if (served < 0)
+        return link_gone(link, served);
+    return result < 0 ? result : board_link_write_resets(link);
 }
 
 int board_link_reopen(struct board_link *link, struct transport *transport)

@@ -155,6 +155,19 @@ def test_a_board_that_goes_is_told_once_and_the_engine_stays(rig, model_library)
     assert rig.engine.events() == []
 
 
+def test_a_lane_reset_while_its_board_is_away_starts_when_that_is_back(rig, model_library):
+    rig.ask(3, ping())
+    rig.model.unplug()
+    rig.ends[0].send(ping())
+    assert rig.events() == [Event("board_gone", 0, -1, 19)]
+    with pytest.raises(BoardError):
+        rig.engine.reset(0, 3)
+    other = Model(model_library)
+    rig.engine.replace_board(0, other.capsule, other)
+    assert rig.ask(3, ping()) == echoed(ping())
+    assert rig.engine.events() == []
+
+
 def test_a_tun_that_vanishes_is_told_once_and_replaced(model):
     rig = Rig(model, scan_ms=1000)
     rig.engine.start()
