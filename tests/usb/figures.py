@@ -24,8 +24,6 @@ from transport import Driver  # noqa: E402
 
 from tinymux import SimulatedBoard  # noqa: E402
 
-LEAK = 4 << 20  # bytes; the heap's own coming and going; buffers leaked by 180 links would be 13 MB
-
 
 def here_ms() -> float:
     """The round trip without USB: the simulated board in this process, at its real pace."""
@@ -49,7 +47,7 @@ def figures(cycles: int = 200) -> dict[str, float]:
         found = json.loads(run.text("figures"))
     print(json.dumps(found | {"round_trip_ms_without": without}, indent=2), file=sys.stderr)
     replugs = found["replugs"]
-    leaks = replugs["files_more"] > 0 or replugs["bytes_more"] > LEAK
+    leaks = replugs["files_more"] > 0 or replugs["bytes_more"] > measure.LEAK
     return {
         "usb_planes_ratio": round(found["planes_per_s"] / measure.BUDGET, 4),
         "usb_two_boards_ratio": round(min(found["both_planes_per_s"]) / measure.BUDGET, 4),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import threading
 import time
@@ -28,6 +29,9 @@ REASONS = {
     errno.EPROTO: "speaks another protocol",
 }
 AGAIN = 0.02, 1.0  # s: pause after the first attempt that failed, and the longest; it doubles
+STEADY = 60.0  # s; a board that fails sooner than that after its return fails again
+LONGEST = 60.0  # s, between resets of a board that fails again and again
+RETURN = 10.0  # s; one that is not there so long after its reset goes without power for a moment
 
 
 class Session:
@@ -36,6 +40,9 @@ class Session:
     def __init__(self, board: usb.UsbBoard) -> None:
         self.board = board
         self.link: Link = board.link()
+        self._path = board.path  # where it was last
+        self._back = time.monotonic()
+        self._failures = 0  # in a row, each soon after the last return
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -47,23 +54,33 @@ class Session:
         self._thread.start()
 
     def _return(self, go_on: GoOn) -> None:
-        fault = self.link.fault
-        log.warning("board %s %s; its interfaces stay", self.board.label, REASONS.get(fault, os.strerror(fault)))
+        fault, gone = self.link.fault, time.monotonic()
+        failed = fault != errno.ENODEV
+        self._failures = self._failures + 1 if failed and gone < self._back + STEADY else int(failed)
+        level = logging.WARNING if self._failures <= 1 else logging.DEBUG  # told once, and tried ever less often
+        reason = REASONS.get(fault, os.strerror(fault))
+        log.log(level, "board %s %s; its interfaces stay", self.board.label, reason)
         self.link.close()
-        gone = time.monotonic()
         with usb.usb_context() as context:
             arrivals = Arrivals(context, self._stop)
-            if fault != errno.ENODEV:
+            if failed:
+                self._stop.wait(min(2.0 ** (self._failures - 1) - 1, LONGEST))
                 self._wake()
+            power = time.monotonic() + RETURN if failed else math.inf
             pause = AGAIN[0]
             told = ""
             while not self._stop.is_set():
                 try:
                     if self._resume(go_on):
-                        log.warning("board %s is back after %.2f s", self.board.label, time.monotonic() - gone)
+                        self._back = time.monotonic()
+                        log.log(level, "board %s is back after %.2f s", self.board.label, self._back - gone)
                         return
                     pause = AGAIN[0]
                     arrivals.wait()
+                    if time.monotonic() > power:
+                        power = math.inf
+                        log.warning("board %s does not come back: port %s is switched", self.board.label, self._path)
+                        hub.power_cycle(self._path)
                 except TinymuxError as error:
                     if str(error) != told:
                         told = str(error)
@@ -81,23 +98,22 @@ class Session:
                 except TinymuxError:
                     link.close()
                     raise
-                self.link = link
+                self.link, self._path = link, present.path
                 return True
         return False
 
     def _wake(self) -> None:
-        """A board that is there and does not do its work: a bus reset, and where that is not enough, its power."""
-        for present in usb.plugged():
-            if not self.board.same(present):
-                continue
-            try:
-                hub.reset(present)
-            except BoardError as error:
-                log.warning("%s", error)
-                try:
-                    hub.power_cycle(present.path)
-                except BoardError as another:
-                    log.warning("%s", another)
+        """A board that is there and does not do its work: a bus reset, and where it does not take that, its power."""
+        try:
+            for present in usb.plugged():
+                if self.board.same(present):
+                    try:
+                        hub.reset(present)
+                    except BoardError as error:
+                        log.warning("%s", error)
+                        hub.power_cycle(present.path)
+        except BoardError as error:
+            log.warning("%s", error)
 
     def close(self) -> None:
         """Let the board go, whether it is there or not. The engine has stopped, or does not use it any more."""
