@@ -39,18 +39,23 @@ static inline bool bits_done(const struct bits_out *out)
 static inline uint64_t bits_take(struct bits_out *out, const uint8_t *limit, unsigned gap, unsigned n, unsigned *made)
 {
     assert(n <= BITS_MOST && gap <= 7 && limit <= out->end);
-    while (out->have < n && out->at < limit) {
-        uint64_t slot = ((uint64_t)*out->at++ << 1) | (bits_mask(gap) << BITS_PER_BYTE);
-        out->word |= slot << out->have;
-        out->have += BITS_PER_BYTE + gap;
-        if (out->at == out->end)
-            out->have -= gap;
+    const uint64_t pause = bits_mask(gap) << BITS_PER_BYTE;
+    const uint8_t *at = out->at; /* copies: bytes may alias whatever they are stored beside */
+    uint64_t word = out->word;
+    unsigned have = out->have;
+    if (have < n && at < limit) {
+        do {
+            word |= ((uint64_t)*at++ << 1 | pause) << have;
+            have += BITS_PER_BYTE + gap;
+        } while (have < n && at < limit);
+        out->at = at;
+        if (at == out->end)
+            have -= gap;
     }
-    *made = out->have < n ? out->have : n;
-    uint64_t planes = (out->word | ~bits_mask(out->have)) & bits_mask(n);
-    out->word >>= n;
-    out->have -= *made;
-    return planes;
+    *made = have < n ? have : n;
+    out->word = word >> n;
+    out->have = have - *made;
+    return (word | ~bits_mask(have)) & bits_mask(n);
 }
 
 /* Idle planes after those that are left of a byte. */
@@ -62,7 +67,7 @@ static inline void bits_pause(struct bits_out *out, unsigned n)
 
 /* Planes as they come in. */
 struct bits_in {
-    uint64_t word; /* planes of a byte that is not complete, its start bit in bit 0 */
+    uint64_t low;  /* planes of a byte that is not complete, its start bit in bit 0; 1: the lane was low */
     uint8_t have;  /* how many, at most 8 */
     uint32_t idle; /* planes since the last byte ended, 0 within one */
 };
@@ -71,30 +76,27 @@ struct bits_in {
 static inline unsigned bits_receive(struct bits_in *in, uint64_t planes, unsigned n, uint8_t *bytes)
 {
     assert(n <= BITS_MOST && in->have < BITS_PER_BYTE);
-    uint64_t word = in->word | planes << in->have;
+    uint64_t low = in->low | (~planes & bits_mask(n)) << in->have;
     unsigned have = in->have + n, count = 0;
-    bool idle = !in->have;
-    for (;;) {
-        uint64_t low = ~word & bits_mask(have);
-        if (!low) { /* nothing but idle planes are left */
-            in->idle = count || !idle ? have : in->idle + have;
-            in->word = 0;
-            in->have = 0;
-            return count;
-        }
+    const bool idle = !in->have;
+    while (low) {
         unsigned start = (unsigned)__builtin_ctzll(low);
-        word >>= start;
+        low >>= start;
         have -= start;
         if (have < BITS_PER_BYTE) {
             in->idle = 0;
-            in->word = word & bits_mask(have);
+            in->low = low;
             in->have = (uint8_t)have;
             return count;
         }
-        bytes[count++] = (uint8_t)(word >> 1);
-        word >>= BITS_PER_BYTE;
+        bytes[count++] = (uint8_t)~(low >> 1);
+        low >>= BITS_PER_BYTE;
         have -= BITS_PER_BYTE;
     }
+    in->idle = count || !idle ? have : in->idle + have; /* nothing but idle planes are left */
+    in->low = 0;
+    in->have = 0;
+    return count;
 }
 
 #endif

@@ -141,13 +141,15 @@ uint64_t lane_send(struct lane *lane, const struct options *options, uint64_t fi
                    enum lane_limit limit, uint64_t *driven)
 {
     struct bits_out *out = &lane->out;
-    const uint8_t *const limits[] = { out->end, lane_is_over(lane) ? out->end : out->end - 1, out->at };
+    const uint8_t *until = out->end;
+    if (limit != LANE_ALL && !lane_is_over(lane))
+        until = limit == LANE_NO_END ? out->end - 1 : out->at;
     unsigned skip = lane->when > first ? (unsigned)(lane->when - first) : 0, made;
     assert(lane->phase == LANE_SENDING && skip < n);
     if (out->have && gap > lane->gap) /* the clock is faster now */
         bits_pause(out, gap - lane->gap);
     lane->gap = gap;
-    uint64_t planes = bits_take(out, limits[limit], gap, n - skip, &made);
+    uint64_t planes = bits_take(out, until, gap, n - skip, &made);
     *driven = bits_mask(made) << skip;
     if (bits_done(out))
         sent(lane, options, first + skip + made);
@@ -225,17 +227,51 @@ static enum lane_news hear_on(struct lane *lane, const struct options *options, 
     return settle(lane, options, true);
 }
 
+/* Bytes within a frame, all of them: they are kept. False: there is an END, or little room. */
+static inline bool gather(struct lane *lane, const uint8_t *bytes, unsigned count)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t all;
+    memcpy(&all, bytes, sizeof all);
+    const uint64_t other = all ^ SLIP_END * ones, zeros = (other - ones) & ~other & ones << 7;
+    if (lane->hearing > sizeof lane->heard - sizeof all || zeros << (64 - 8 * count))
+        return false;
+    memcpy(lane->heard + lane->hearing, &all, sizeof all);
+    lane->hearing += count;
+    return true;
+}
+
+/* Bytes one by one. Whether they ended a frame, or more, that was not empty. */
+static bool take_bytes(struct lane *lane, const struct options *options, const uint8_t *bytes, unsigned count,
+                       lane_give_fn *give, void *context, enum lane_news *news)
+{
+    bool framed = false;
+    for (unsigned i = 0; i < count; i++) {
+        if (bytes[i] != SLIP_END) {
+            if (lane->hearing < sizeof lane->heard)
+                lane->heard[lane->hearing] = bytes[i];
+            lane->hearing++;
+        } else if (lane->hearing) {
+            *news = settle(lane, options, true); /* before it is given: who gets it may look at the counters */
+            deliver(lane, options, give, context);
+            framed = true;
+        }
+    }
+    return framed;
+}
+
 enum lane_news lane_hear(struct lane *lane, const struct options *options, const struct lane_past *past,
                          lane_give_fn *give, void *context)
 {
-    uint8_t bytes[BITS_MOST / BITS_PER_BYTE + 1];
+    uint8_t bytes[8] = { 0 };
+    _Static_assert(sizeof bytes > BITS_MOST / BITS_PER_BYTE, "a call's bytes fit one word");
     bool framed = false;
     enum lane_news news = LANE_NO_NEWS;
     if (lane->phase == LANE_OFF)
         return LANE_NO_NEWS;
     if ((past->samples ^ past->sent) & past->driven)
         collide(lane, options, past->scheduled);
-    unsigned count = bits_receive(&lane->in, (past->samples | past->driven) & bits_mask(past->n), past->n, bytes);
+    unsigned count = bits_receive(&lane->in, past->samples | past->driven, past->n, bytes);
     bool silent = !count && !lane->in.have;
     if (lane->phase == LANE_STUCK) {
         if (silent && lane->in.idle >= options->resync) {
@@ -249,17 +285,8 @@ enum lane_news lane_hear(struct lane *lane, const struct options *options, const
             collide(lane, options, past->scheduled);
         lane->phase = LANE_HEARING;
     }
-    for (unsigned i = 0; i < count; i++) {
-        if (bytes[i] != SLIP_END) {
-            if (lane->hearing < sizeof lane->heard)
-                lane->heard[lane->hearing] = bytes[i];
-            lane->hearing++;
-        } else if (lane->hearing) {
-            news = settle(lane, options, true); /* before it is given: who gets it may look at the counters */
-            deliver(lane, options, give, context);
-            framed = true;
-        }
-    }
+    if (count && !gather(lane, bytes, count))
+        framed = take_bytes(lane, options, bytes, count, give, context, &news);
     if (lane->phase == LANE_HEARING) {
         enum lane_news more = hear_on(lane, options, past->end, framed);
         return more ? more : news;

@@ -1,6 +1,6 @@
 /* Runs of planes: what goes out to the board, what comes back, and what the lanes make of it. */
 #include "link_runs.h"
-#include "planes.h"
+#include "run_planes.h"
 #include <string.h>
 
 enum { IDLE_STARTING = 16 }; /* times 256 planes: some 13 ms */
@@ -20,14 +20,12 @@ int link_gone(struct board_link *link, int error)
 
 static enum link_class class_of(const struct lane *lane)
 {
-    switch (lane->phase) {
-    case LANE_QUIET: return lane->loaded ? LINK_LOADED : LINK_RESTING;
-    case LANE_SENDING: return lane_is_over(lane) ? LINK_HEARING : lane_is_at_end(lane) ? LINK_ENDING : LINK_SENDING;
-    case LANE_LISTENING:
-    case LANE_HEARING: return LINK_HEARING;
-    case LANE_OFF:
-    case LANE_STUCK: break;
-    }
+    if (lane->phase == LANE_SENDING && !lane_is_over(lane))
+        return lane_is_at_end(lane) ? LINK_ENDING : LINK_SENDING;
+    if (lane->phase >= LANE_SENDING && lane->phase <= LANE_HEARING)
+        return LINK_HEARING;
+    if (lane->phase == LANE_QUIET)
+        return lane->loaded ? LINK_LOADED : LINK_RESTING;
     return LINK_OFF;
 }
 
@@ -68,14 +66,6 @@ static uint16_t differing(const uint8_t *a, const uint8_t *b)
     return (uint16_t)(all | all >> 16);
 }
 
-static void block_to_lanes(uint64_t *lanes, const uint8_t *block)
-{
-    uint8_t planes[2 * PLANES_BLOCK];
-    memset(planes + LINK_BLOCK, 0xFF, sizeof planes - LINK_BLOCK);
-    memcpy(planes, block, LINK_BLOCK);
-    planes_to_lanes(lanes, planes, 1);
-}
-
 /* The planes of a lane that carry a frame, as they are sampled. */
 static uint64_t driven_late(const struct link_run *run, unsigned lane)
 {
@@ -91,9 +81,9 @@ static void hear(struct board_link *link, const struct link_run *run, const uint
     struct lane_past past = { .n = run->planes, .scheduled = link->built };
     uint64_t samples[LANES], sent[LANES];
     if (differs & served || link->programming)
-        block_to_lanes(samples, block);
+        run_to_lanes(samples, block);
     if (differs & run->driving & served || link->programming)
-        block_to_lanes(sent, run->expected);
+        run_to_lanes(sent, run->expected);
     link->heard += run->planes;
     past.end = link->heard - 1;
     EACH_LANE(lane, served & (differs | link->at[LINK_HEARING] | link->stuck)) {
@@ -259,7 +249,7 @@ static void schedule(struct board_link *link, struct link_run *run, uint8_t *pla
     run->before = link->last_driven;
     run->driving = driving | link->last_driven;
     link->last_driven = last_driven;
-    lanes_to_planes(planes, words, 1);
+    run_to_planes(planes, words);
     memset(run->expected, 0xFF, sizeof run->expected);
     memcpy(run->expected, &link->last_sent, 2);
     memcpy(run->expected + 2, planes, 2 * n - 2);
@@ -300,7 +290,7 @@ bool link_submit_idle(struct board_link *link, uint8_t n)
 static bool submit_planes(struct board_link *link)
 {
     enum { N = PACKET_PLANES };
-    uint8_t packet[PACKET_HEADER + 2 * PLANES_BLOCK];
+    uint8_t packet[PACKET_HEADER + LINK_BLOCK];
     enum lane_limit limit;
     struct link_run *run = next_run(link);
     run->opcode = choose(link, N, &limit);

@@ -4,8 +4,8 @@
 #include "ip.h"
 #include "node.h"
 #include "options.h"
-#include "planes.h"
 #include "protocol.h"
+#include "run_planes.h"
 #include "slip.h"
 #include "wiring.h"
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    DEPTH = 64,
+    DEPTH = 16,
     THINK = 33, /* planes from an END to the answer's first start bit */
     PAUSE = 1,  /* planes after each byte that a tiny sends */
 };
@@ -23,10 +23,11 @@ static const unsigned plane_ns[] = { [OP_BOTH] = 3397, [OP_TX] = 2201, [OP_RX] =
 
 struct tiny {
     struct bits_in in;
-    struct bits_out out;
-    unsigned wait;   /* planes before the answer that is in `out` */
     unsigned length; /* of the frame that comes in; what is too long is not answered */
+    unsigned wait;   /* planes before the answer, */
+    unsigned at, end; /* which is in `line`: the next plane, and the one after the last */
     uint8_t frame[SLIP_BOUND(MTU_MAX)];
+    uint64_t line[SLIP_BOUND(MTU_MAX) * (BITS_PER_BYTE + PAUSE) / 64 + 2]; /* 1: low */
 };
 
 struct synthetic {
@@ -48,10 +49,31 @@ struct synthetic {
 
 /* --- the tinies --------------------------------------------------------------------------------------------------- */
 
+/* Bytes as planes, once for all. */
+static void draw(struct tiny *tiny, const uint8_t *bytes, unsigned length)
+{
+    uint64_t word = 0, *line = tiny->line;
+    unsigned have = 0;
+    for (unsigned i = 0; i < length; i++) {
+        const uint64_t slot = (uint64_t)(uint8_t)~bytes[i] << 1 | 1;
+        word |= slot << have;
+        have += BITS_PER_BYTE + PAUSE;
+        if (have >= 64) {
+            *line++ = word;
+            have -= 64;
+            word = have ? slot >> (BITS_PER_BYTE + PAUSE - have) : 0;
+        }
+    }
+    line[0] = word;
+    line[1] = 0;
+    tiny->at = 0;
+    tiny->end = length * (BITS_PER_BYTE + PAUSE);
+}
+
 /* An END came, `idle` planes ago: the answer to what was before it. Whether there is one. */
 static bool answer(struct tiny *tiny, unsigned idle)
 {
-    uint8_t packet[MTU_MAX];
+    uint8_t packet[MTU_MAX], frame[SLIP_BOUND(MTU_MAX)];
     struct slip_decoder decoder = { .packet = packet, .capacity = sizeof packet };
     enum slip_event event;
     unsigned length = tiny->length;
@@ -63,8 +85,8 @@ static bool answer(struct tiny *tiny, unsigned idle)
     if (event != SLIP_PACKET || ip_check(packet, (unsigned)decoder.length) != IP_GOOD || packet[0] >> 4 != 4)
         return false;
     node_answer(packet, (unsigned)decoder.length);
-    length = (unsigned)slip_encode(tiny->frame, packet, decoder.length);
-    bits_start(&tiny->out, tiny->frame + 1, tiny->frame + length); /* without the leading END */
+    length = (unsigned)slip_encode(frame, packet, decoder.length);
+    draw(tiny, frame + 1, length - 1); /* without the leading END */
     tiny->wait = idle < THINK ? THINK - idle : 0;
     return true;
 }
@@ -72,34 +94,34 @@ static bool answer(struct tiny *tiny, unsigned idle)
 static void hear(struct synthetic *board, unsigned lane, uint64_t drive, unsigned n)
 {
     struct tiny *tiny = &board->tinies[lane];
+    const uint16_t bit = (uint16_t)(1u << lane);
     uint8_t bytes[BITS_MOST / BITS_PER_BYTE + 1];
-    unsigned count = bits_receive(&tiny->in, drive, n, bytes);
-    bool answers = false;
-    for (unsigned i = 0; i < count && !answers; i++)
-        if (bytes[i] == SLIP_END)
-            answers = answer(tiny, i + 1 == count ? tiny->in.idle : 0);
-        else if (tiny->length < sizeof tiny->frame)
-            tiny->frame[tiny->length++] = bytes[i];
-    board->within = (uint16_t)(tiny->in.have && !answers ? board->within | 1u << lane : board->within & ~(1u << lane));
-    if (!answers)
-        return;
-    tiny->in = (struct bits_in){ 0 };
-    board->awake |= (uint16_t)(1u << lane);
+    const unsigned count = bits_receive(&tiny->in, drive, n, bytes);
+    board->within = (uint16_t)(tiny->in.have ? board->within | bit : board->within & ~bit);
+    for (unsigned i = 0; i < count; i++)
+        if (bytes[i] != SLIP_END) {
+            tiny->frame[tiny->length] = bytes[i];
+            tiny->length += tiny->length < sizeof tiny->frame - 1;
+        } else if (answer(tiny, i + 1 == count ? tiny->in.idle : 0)) {
+            tiny->in = (struct bits_in){ 0 };
+            board->within &= (uint16_t)~bit;
+            board->awake |= bit;
+            return;
+        }
 }
 
+/* Whether it is low, in n planes. */
 static uint64_t talk(struct synthetic *board, unsigned lane, unsigned n)
 {
     struct tiny *tiny = &board->tinies[lane];
-    if (tiny->wait >= n) {
-        tiny->wait -= n;
-        return bits_mask(n);
-    }
-    unsigned wait = tiny->wait, made;
-    tiny->wait = 0;
-    uint64_t level = bits_take(&tiny->out, tiny->out.end, PAUSE, n - wait, &made) << wait | bits_mask(wait);
-    if (bits_done(&tiny->out))
+    const unsigned wait = tiny->wait < n ? tiny->wait : n, shift = tiny->at % 64;
+    const uint64_t *line = &tiny->line[tiny->at / 64];
+    const uint64_t low = line[0] >> shift | line[1] << 1 << (63 - shift);
+    tiny->wait -= wait;
+    tiny->at += n - wait;
+    if (tiny->at >= tiny->end)
         board->awake &= (uint16_t)~(1u << lane);
-    return level;
+    return low << wait & bits_mask(n);
 }
 
 /* --- the pump ----------------------------------------------------------------------------------------------------- */
@@ -115,7 +137,7 @@ static void run(struct synthetic *board, uint64_t *drive, unsigned n, bool drive
         if (board->within >> lane & 1 || (~drive[lane] & bits_mask(n)))
             hear(board, lane, drive[lane] & bits_mask(n), n);
     EACH_LANE(lane, awake)
-        drive[lane] &= talk(board, lane, n);
+        drive[lane] &= ~talk(board, lane, n);
 }
 
 /* Planes until some lane is low, at most `most` of them, at least one. */
@@ -125,7 +147,7 @@ static unsigned idle(struct synthetic *board, unsigned most)
     if (board->last != 0xFFFF)
         ran = 1;
     EACH_LANE(lane, board->awake) {
-        unsigned low = board->tinies[lane].out.have ? 1 : board->tinies[lane].wait + 2; /* seen one plane late */
+        unsigned low = board->tinies[lane].at ? 1 : board->tinies[lane].wait + 2; /* seen one plane late */
         ran = low < ran ? low : ran;
     }
     return ran;
@@ -168,7 +190,7 @@ static unsigned pump(struct synthetic *board, const uint8_t *out, unsigned lengt
 {
     const uint8_t opcode = out[0], n = out[1];
     const bool carries = opcode == OP_BOTH || opcode == OP_TX;
-    uint8_t planes[2 * PLANES_BLOCK];
+    uint8_t planes[2 * RUN_PLANES];
     uint64_t words[LANES];
     in[0] = in[1] = 0; /* OP_REFUSED */
     if (length < PACKET_HEADER || opcode < OP_BOTH || opcode > OP_IDLE || !n ||
@@ -178,12 +200,12 @@ static unsigned pump(struct synthetic *board, const uint8_t *out, unsigned lengt
         return run_idle(board, n, in);
     if (carries) {
         memcpy(planes, out + PACKET_HEADER, 2 * PACKET_PLANES);
-        planes_to_lanes(words, planes, 1);
+        run_to_lanes(words, planes);
     } else {
         memset(words, 0xFF, sizeof words);
     }
     run(board, words, n, carries);
-    lanes_to_planes(planes, words, 1);
+    run_to_planes(planes, words);
     in[0] = opcode;
     in[1] = n;
     if (opcode != OP_TX) { /* each plane is sampled before it is driven */
