@@ -76,7 +76,7 @@ class Bridge:
         request. By default only in a namespace made here.
     options: the engine's, by name (ext/engine/options.h).
     faults: what befalls all packets, by name, to see how programs bear it: probabilities `drop`, `corrupt`,
-        `byte_loss`, `duplicate`, `reorder`, `delay` by `delay_ms`; the same `seed` gives the same (ext/engine/faults.h).
+        `byte_loss`, `duplicate`, `reorder`, `delay` by `delay_ms`; the same `seed` gives the same. In docs/bridge.md.
     keeper: keeps the interfaces when the Bridge stops, for the next one (tuns.Keeper).
 
     Nothing is made before `start`. Whatever fails on the way, nothing of it is left behind. A tiny that falls silent

@@ -74,16 +74,14 @@ def each_kind(folder: Path) -> None:
 def on_the_command_line(folder: Path) -> None:
     """--faults, and what they did in each form of output; the same seed, the same again."""
     device = Device(folder / "port")
+    program = [sys.executable, "-m", "tinymux", "up", "--no-web", "--board", f"tty:{device.path}", "--faults"]
 
     def up(form: str) -> str:
-        faults = "drop=0.3,delay=0.2,delay_ms=2,seed=7"
-        words = ["up", "--no-web", "--board", f"tty:{device.path}", "--faults", faults, "-o", form, "--interval", "0.1"]
-        command = [sys.executable, "-m", "tinymux", *words]
+        command = [*program, "drop=0.3,delay=0.2,delay_ms=2,seed=7", "-o", form, "--interval", "0.1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
             first = running.stdout.readline()
-            subprocess.run(
-                ["ping", "-q", "-i", "0.005", "-c", "40", "-W", "0.2", "10.16.0.16"], stdout=subprocess.DEVNULL
-            )
+            ping = ["ping", "-q", "-i", "0.005", "-c", "40", "-W", "0.2", "10.16.0.16"]
+            subprocess.run(ping, check=False, stdout=subprocess.DEVNULL)
             running.terminate()
             rest = running.stdout.read()
         assert running.returncode == 0
@@ -91,23 +89,12 @@ def on_the_command_line(folder: Path) -> None:
 
     faults = [json.loads(line).get("faults") for line in up("json").splitlines()]
     assert faults[0] is faults[-1] is None, "up and down"
-    ((last,),) = [faults[-2]]
+    (last,) = faults[-2]
     assert (last["corrupt"], last["overrun"]) == (0, 0)
     assert last["drop"] > 5 < last["delay"]
     assert f"faults: drop {last['drop']}, delay {last['delay']}" in up("plain").splitlines()[-2]
     for wrong in ("drop", "rot=1"):
-        command = [
-            sys.executable,
-            "-m",
-            "tinymux",
-            "up",
-            "--no-web",
-            "--board",
-            f"tty:{device.path}",
-            "--faults",
-            wrong,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run([*program, wrong], capture_output=True, text=True, check=False)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
 
 
