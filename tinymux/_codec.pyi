@@ -2,13 +2,20 @@
 
 from typing_extensions import Buffer
 
-def slip_encode_packet(packet: Buffer) -> bytes: ...
+def slip_encode_packet(packet: Buffer, /) -> bytes:
+    """One packet as a frame: END, the bytes with END and ESC escaped, END."""
+
+def slip_decode_frame(frame: Buffer, /) -> bytes:
+    """The packet of one whole frame, with or without its leading END.
+
+    Raises ValueError where there is not exactly one good frame.
+    """
 
 class SlipDecoder:
     """A receiver of frames that come in any pieces; each frame is bounded."""
 
     def __init__(self, capacity: int = 65535) -> None: ...
-    def feed(self, data: Buffer) -> list[bytes]:
+    def feed(self, data: Buffer, /) -> list[bytes]:
         """The packets that these bytes complete. Broken and oversize frames are dropped and counted."""
 
     @property

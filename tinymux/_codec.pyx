@@ -1,9 +1,11 @@
 # cython: language_level=3, binding=True
 """SLIP and planes (ext/engine) for Python; see tinymux.slip and tinymux.planes."""
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 cdef extern from "engine/slip.h" nogil:
     size_t SLIP_BOUND(size_t)
@@ -25,24 +27,63 @@ cdef extern from "engine/planes.h" nogil:
     int planes_use(const char *)
 
 cdef enum:
-    SMALL = 2048  # bytes that are encoded on the stack
+    SMALL = 4096  # bytes of a result that is made on the stack
     BLOCK = 128  # bytes of 64 planes, and of sixteen lanes' words
 
+# Packets are short and calls many: buffers are taken by hand, a memoryview costs more than the work on them.
 
-def slip_encode_packet(const uint8_t[::1] packet not None):
-    cdef uint8_t small[2 * SMALL + 2]
+
+def slip_encode_packet(packet, /):
+    """One packet as a frame: END, the bytes with END and ESC escaped, END."""
+    cdef uint8_t small[SMALL]
     cdef uint8_t *frame = small
-    cdef size_t n = packet.shape[0]
-    if n > SMALL:
-        frame = <uint8_t *>malloc(SLIP_BOUND(n))
-        if frame is NULL:
-            raise MemoryError
+    cdef Py_buffer view
+    PyObject_GetBuffer(packet, &view, PyBUF_SIMPLE)
     try:
-        n = slip_encode(frame, &packet[0] if n else small, n)
-        return PyBytes_FromStringAndSize(<char *>frame, n)
+        if SLIP_BOUND(view.len) > SMALL:
+            frame = <uint8_t *>malloc(SLIP_BOUND(view.len))
+            if frame is NULL:
+                raise MemoryError
+        return PyBytes_FromStringAndSize(<char *>frame, slip_encode(frame, <uint8_t *>view.buf, view.len))
     finally:
         if frame != small:
             free(frame)
+        PyBuffer_Release(&view)
+
+
+def slip_decode_frame(frame, /):
+    """The packet of one whole frame, with or without its leading END.
+
+    Raises ValueError where there is not exactly one good frame.
+    """
+    cdef uint8_t small[SMALL]
+    cdef slip_decoder decoder
+    cdef slip_event event
+    cdef size_t at = 0, length = 0
+    cdef Py_buffer view
+    PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
+    try:
+        memset(&decoder, 0, sizeof(decoder))
+        decoder.packet = small
+        decoder.capacity = view.len
+        if view.len > SMALL:
+            decoder.packet = <uint8_t *>malloc(view.len)
+            if decoder.packet is NULL:
+                raise MemoryError
+        while at < <size_t>view.len:
+            at += slip_decode(&decoder, <uint8_t *>view.buf + at, view.len - at, &event)
+            if event == SLIP_PACKET and not length:
+                length = decoder.length
+            elif event != SLIP_MORE or decoder.escape or decoder.length and not decoder.complete:
+                length = 0
+                break
+        if not length:
+            raise ValueError("not one whole SLIP frame")
+        return PyBytes_FromStringAndSize(<char *>decoder.packet, length)
+    finally:
+        if decoder.packet != small:
+            free(decoder.packet)
+        PyBuffer_Release(&view)
 
 
 cdef class SlipDecoder:
@@ -60,18 +101,23 @@ cdef class SlipDecoder:
     def __dealloc__(self):
         free(self.decoder.packet)
 
-    def feed(self, const uint8_t[::1] data not None):
-        cdef size_t at = 0, n = data.shape[0]
+    def feed(self, data, /):
+        cdef size_t at = 0
         cdef slip_event event
-        packets = []
-        while at < n:
-            at += slip_decode(&self.decoder, &data[at], n - at, &event)
-            if event == SLIP_PACKET:
-                packets.append(PyBytes_FromStringAndSize(<char *>self.decoder.packet, self.decoder.length))
-            elif event == SLIP_GARBLED:
-                self.garbled += 1
-            elif event == SLIP_OVERSIZE:
-                self.oversize += 1
+        cdef Py_buffer view
+        cdef list packets = []
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            while at < <size_t>view.len:
+                at += slip_decode(&self.decoder, <uint8_t *>view.buf + at, view.len - at, &event)
+                if event == SLIP_PACKET:
+                    packets.append(PyBytes_FromStringAndSize(<char *>self.decoder.packet, self.decoder.length))
+                elif event == SLIP_GARBLED:
+                    self.garbled += 1
+                elif event == SLIP_OVERSIZE:
+                    self.oversize += 1
+        finally:
+            PyBuffer_Release(&view)
         return packets
 
     @property

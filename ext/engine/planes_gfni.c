@@ -10,7 +10,7 @@
 /* Rows of a matrix are taken from the last byte to the first: with this one, in that order, it transposes the other. */
 #define IDENTITY ((long long)UINT64_C(0x8040201008040201))
 
-/* --- AVX2: a block is four registers. Places as in planes_x86.c: register | half | byte ---------------------------- */
+/* --- AVX2: a block is four registers. Places as in planes_x86.c: register | half | byte --------------------------- */
 
 #define GFNI_AVX2 __attribute__((target("avx2,gfni")))
 
