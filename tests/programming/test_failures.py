@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 
-import pytest
-
 from tinymux.errors import BoardError
 
 DRIVES_ITS_LANE = bytes.fromhex("089a ffcf".replace(" ", ""))  # sbi DDRB,PB0: PORTB0 is 0; rjmp .-2
@@ -79,51 +77,3 @@ def test_unplugged_is_told_with_board_node_and_step(bench, image):
     assert {outcome.action for outcome in outcomes} == {"failed"}
     assert all(outcome.reason == "the board is gone" for outcome in outcomes)
     assert all(str(outcome).startswith(f"sim/{outcome.lane}: failed while writing") for outcome in outcomes)
-
-
-def test_given_up_half_way_says_so(bench, image):
-    looks = iter(range(10_000))
-    bench.programmer.stop = lambda: next(looks) > 60
-    outcome = only(bench.programmer.flash({3: image(3)}, always=True))
-    assert outcome.reason == "interrupted: its flash is incomplete, flash it again"
-    bench.programmer.stop = lambda: False
-    assert only(bench.programmer.flash({3: image(3)})).action == "written"
-
-
-def test_unplugged_at_any_byte_a_later_run_repairs_it(make, image):
-    """The cable is pulled in each frame of a short job in turn, power and all; then another process flashes."""
-    bench = make(word_s=30e-6, erase_s=60e-6)
-    wanted = image(11, 8)
-    cut = 0
-    for planes in range(0, 1700, 12):
-        bench.programming.begin([3])
-        bench.programming.run(
-            3, [("erase", 0x4000, 0x10), ("write", 0x4000, image(planes, 8).data), ("read", 0x4000, 8)]
-        )
-        if planes:
-            bench.wire.run(planes)
-        cut += bench.programming.reports()[3].outcome == "running"
-        bench.board.usb("detach")
-        with pytest.raises(BoardError):
-            bench.wire.run()
-        bench.board.enumerate() if planes % 24 else bench.board.power_cycle()
-        bench.connect()
-        assert only(bench.programmer.flash({3: wanted}, always=True)).action == "written"
-        assert bench.flashes()[3] == wanted.data.ljust(1024, b"\xff")
-    assert cut > 60
-
-
-def test_killed_at_any_moment_a_later_run_repairs_it(make, image):
-    """The process ends without a word: the tiny is left in the middle of a frame, an answer or a write."""
-    bench = make(word_s=30e-6, erase_s=60e-6)
-    wanted = image(12, 8)
-    for planes in range(1, 1700, 37):
-        bench.programming.begin([3])
-        bench.programming.run(
-            3, [("erase", 0x4000, 0x10), ("write", 0x4000, image(planes, 8).data), ("read", 0x4000, 8)]
-        )
-        bench.wire.run(planes)
-        bench.board.control(0x40, 2, 0xFFFF)  # what the next process does first; the pump has taken no more planes
-        bench.connect()
-        assert only(bench.programmer.flash({3: wanted})).action in ("written", "unchanged")
-        assert bench.flashes()[3] == wanted.data.ljust(1024, b"\xff")
