@@ -75,10 +75,10 @@ class Site:
 
 
 @contextlib.contextmanager
-def published(folder, **bridge):
-    board = TimedBoard()
+def published(folder, boards=1, **bridge):
+    board, *more = [TimedBoard() for _ in range(boards)]
     with contextlib.ExitStack() as stack:
-        bridge = stack.enter_context(tinymux.Bridge(board, **bridge))
+        bridge = stack.enter_context(tinymux.Bridge(board, *more, **bridge))
         yield Site(folder, bridge, board, stack)
 
 

@@ -59,6 +59,7 @@ def test_check_tells_bytes_and_what_to_cut(blog, post):
     assert int(row[2]) + int(row[3]) > 300
     assert "long.md: takes " in output
     assert "characters to fit one" in output
+    assert re.search(r"^[4-9] pages, with their replicas on [4-9] tinies$", output, re.M)
 
 
 def test_check_tells_what_is_not_there_in_every_encoding(blog, post):

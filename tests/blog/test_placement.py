@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tinymux.blog.packing import Bundle, pack
 from tinymux.blog.pages import NOT_FOUND, Page
-from tinymux.blog.placement import Held, place, serving, waves
+from tinymux.blog.placement import Held, place, serving, spares, waves
 from tinymux.errors import BlogError
 
 ONE_BOARD = dict.fromkeys(range(16), 0)
@@ -61,6 +61,16 @@ def test_replicas_are_spread_over_boards():
     for name in "abcde":
         nodes = [node for node, bundle in placement.bundles.items() if bundle.keys == (f"/{name}",)]
         assert sorted(TWO_BOARDS[node] for node in nodes) == [0, 1]
+
+
+def test_the_spares_that_are_kept_ready_are_those_that_are_taken_next():
+    posts = [page(f"/{name}", replicas=2) for name in "abc"]
+    for boards in (ONE_BOARD, TWO_BOARDS):
+        first = place(pack(posts), boards, {})
+        changed = [page("/a", replicas=2, seed=1), *posts[1:]]
+        second = place(pack(changed), boards, held(first))
+        assert set(second.changed) == set(spares(first, boards, 2))
+        assert spares(first, boards, 0) == ()
 
 
 def test_what_is_there_already_is_not_flashed_again():

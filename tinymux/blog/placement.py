@@ -78,6 +78,11 @@ def place(bundles: Sequence[Bundle], boards: Mapping[int, int], held: Mapping[in
     return Placement(chosen, dict(held))
 
 
+def spares(placement: Placement, boards: Mapping[int, int], count: int) -> tuple[int, ...]:
+    """So many nodes without a bundle, those that `place` would take next."""
+    return tuple(_spread([node for node in boards if node not in placement.bundles], boards, count, []))
+
+
 def _spread(candidates: Sequence[int], boards: Mapping[int, int], count: int, has: Sequence[int]) -> list[int]:
     """So many of the candidates, each from the board with the fewest of them so far."""
     used = [boards[node] for node in has]

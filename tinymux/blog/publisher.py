@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tinymux.blog.packing import pack, room
 from tinymux.blog.pages import HTML, KINDS, MICROBLOG, NOT_FOUND, Blog
-from tinymux.blog.placement import Held, Placement, Serving, place, serving, waves
+from tinymux.blog.placement import Held, Placement, Serving, place, serving, spares, waves
 from tinymux.blog.record import read_record, write_record
 from tinymux.blog.settings import Settings
 from tinymux.bridge import Bridge
@@ -29,11 +29,12 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What shall be: a blog, its placement, and in which order the changed tinies are flashed."""
+    """What shall be: a blog, its placement, in which order the changed tinies are flashed, and which are kept ready."""
 
     blog: Blog
     placement: Placement
     waves: tuple[tuple[int, ...], ...]
+    spares: tuple[int, ...]
 
     @classmethod
     def make(cls, folder: Path, boards: Mapping[int, int], held: Mapping[int, Held], rolling: bool) -> Plan:
@@ -46,7 +47,7 @@ class Plan:
         except BlogError as error:
             raise BlogError(f"{folder / 'posts'}: {error}{_longest(blog)}") from None
         order = waves(placement) if rolling else [placement.changed] if placement.changed else []
-        return cls(blog, placement, tuple(order))
+        return cls(blog, placement, tuple(order), spares(placement, boards, blog.settings.spares))
 
     def lines(self) -> list[str]:
         """The plan for a person: each node, what it will have, and what happens to it."""
@@ -55,6 +56,7 @@ class Plan:
         for node, bundle in sorted(self.placement.bundles.items()):
             what = f"flash in step {wave_of[node]}" if node in wave_of else "unchanged"
             lines.append(f"node {node:2}: {', '.join(bundle.keys)}; {bundle.room} bytes left: {what}")
+        lines += [f"node {node:2}: no page; gets the program, and waits for one" for node in sorted(self.spares)]
         changed = len(self.placement.changed)
         lines.append(f"{changed} of {len(self.placement.bundles)} tinies to flash, in {len(self.waves)} steps")
         return lines
@@ -122,9 +124,9 @@ class Publisher:
     def prepare(self, bridge: Bridge) -> None:
         """Write the program without pages into spare tinies, so that the next publishing has only pages to write, in
         half the time. They stay in reset until then."""
-        spare = [node for node in self._boards(bridge) if node not in self.held and node not in self.ready]
-        failed = self._flash(bridge, dict.fromkeys(spare, bare_image()), start=False, tell=lambda line: None)
-        self.ready.update(set(spare) - set(failed))
+        wanted = set(self.plan.spares) - self.ready - self.broken if self.plan else set()
+        failed = self._flash(bridge, dict.fromkeys(wanted, bare_image()), start=False, tell=lambda line: None)
+        self.ready |= wanted - set(failed)
         self.broken.update(failed)
 
     def _roll(self, bridge: Bridge, nginx: Nginx) -> bool:

@@ -29,7 +29,8 @@ class Settings:
     index_replicas: tinies for index, feed and style sheet. template: file with the HTML around a post. style: file with
     a style sheet. cache_seconds: how long nginx may keep a page; 0 is not at all. microblog: whether there is a page
     /now with one short entry in a tiny's RAM. credentials: file with "user:password", mode 0600, for who may post such
-    entries; without, nobody may. encodings: what pages are flashed as, each as all of these.
+    entries; without, nobody may. encodings: what pages are flashed as, each as all of these. spares: tinies without a
+    page that are kept ready for the next one.
     """
 
     title: str = "A blog from tinies"
@@ -43,6 +44,7 @@ class Settings:
     microblog: bool = False
     credentials: str = ""
     encodings: tuple[str, ...] = ("br",)
+    spares: int = 4
     folder: Path = Path()
 
     def read(self, name: str, otherwise: str = "") -> str:
@@ -66,8 +68,8 @@ class Settings:
         return user, password
 
 
-LEAST = {"replicas": 1, "index_replicas": 1, "cache_seconds": 0}
-MOST = {"replicas": MOST_REPLICAS, "index_replicas": MOST_REPLICAS, "cache_seconds": 86400}
+LEAST = {"replicas": 1, "index_replicas": 1, "cache_seconds": 0, "spares": 0}
+MOST = {"replicas": MOST_REPLICAS, "index_replicas": MOST_REPLICAS, "cache_seconds": 86400, "spares": MOST_REPLICAS}
 
 
 def read_settings(folder: Path) -> Settings:

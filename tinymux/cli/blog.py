@@ -68,13 +68,15 @@ def check(folder: Path) -> None:
     \b
       tinymux blog check my-blog
     """
-    from tinymux.blog.packing import room
+    from tinymux.blog.packing import pack, room
     from tinymux.blog.pages import Blog
 
     made = Blog.read(folder, room)
     click.echo(f"{'page':40} {'text':>6} {'flash':>6} {'left':>6}")
     for page in made.pages:
         click.echo(f"{page.key:40} {len(page.plain):6} {len(page.body):6} {room(page):6}")
+    tinies = sum(bundle.replicas for bundle in pack(made.pages))
+    click.echo(f"{len(made.pages)} pages, with their replicas on {tinies} tinies")
     still = [page for page in made.pages if page.after is None]
     for encoding in made.settings.encodings:
         there = {page.path for page in still if page.encoding == encoding}
