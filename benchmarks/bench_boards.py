@@ -1,0 +1,44 @@
+"""How many boards at full line rate the engine's thread carries: planes, lanes, SLIP and real tuns, all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+INSIDE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+SIZE = 100  # bytes of a packet, each way
+
+
+def measured(boards: int, size: int, *options: str) -> dict[str, float]:
+    command = [*INSIDE, sys.executable, str(HERE / "boards.py"), str(boards), str(size), *options]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("boards", "key", "needed"),
+    [(1, "boards_per_core_of_1", ""), (16, "boards_per_core_of_16", ""), (64, "boards_per_core", ">= 64")],
+)
+def test_boards_at_line_rate(benchmark, figure, boards, key, needed):
+    """Every plane driven and sampled, 294k of them a second on each board; the median of seven rounds."""
+    got = benchmark.pedantic(measured, args=(boards, SIZE, "duplex=0"), rounds=1)
+    assert got["lost"] == 0
+    assert got["round_trips_per_s"] > 120, "the lanes are not busy all the time"
+    figure(key, got["boards"], f"boards at 294k planes/s, {SIZE} B, {boards * 16} tuns", needed)
+
+
+@pytest.mark.parametrize(("size", "options"), [(SIZE, ()), (440, ("duplex=0",))])
+def test_64_boards_otherwise(benchmark, figure, size, options):
+    """Runs that go one way, which pass more planes in the same time; pages instead of small packets."""
+    got = benchmark.pedantic(measured, args=(64, size, *options), rounds=1)
+    assert got["lost"] == 0
+    key = "boards_per_core_440_bytes" if options else "boards_per_core_one_way_runs"
+    figure(key, got["boards"], f"boards, {size} B, 1024 tuns, {got['round_trips_per_s']:.0f} round trips/s a lane")
