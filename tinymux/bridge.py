@@ -152,7 +152,12 @@ class Bridge:
                 engine.attach(node.board, node.lane, interface.fd)
             stack.callback(engine.stop)
             engine.start()
-            watch = Watch(engine, opened)
+
+            def remake(board: int, lane: int) -> None:
+                (node,) = (node for node in self.nodes if (node.board, node.lane) == (board, lane))
+                interfaces.remake(node.index, node.mtu)
+
+            watch = Watch(engine, opened, remake)
             stack.callback(watch.close)
             self._engine, self._watch, self._namespace, self._interfaces = engine, watch, namespace, interfaces
             self._running = stack.pop_all()

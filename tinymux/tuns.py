@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import socket
+import struct
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
@@ -25,6 +27,7 @@ QUEUE_LENGTH = 128
 SHORTEST_ROUTE = 8
 IFF_UP, IFF_MULTICAST = 0x1, 0x1000  # linux/if.h
 GROUP = 0x746D0000  # "tm": interface groups of ours, told apart by the first interface's index
+TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 1, 0x1000  # linux/if_tun.h
 ADDR_GEN_MODE_NONE = 1  # linux/if_link.h, IN6_ADDR_GEN_MODE_NONE
 
 
@@ -89,7 +92,8 @@ class Interfaces:
         self, namespace: Namespace, plan: Plan, names: Sequence[str], mtus: Sequence[int], keeper: Keeper | None = None
     ) -> None:
         self._open: list[Interface] = []
-        self._namespace, self._keeper = namespace, keeper
+        self._group = GROUP
+        self._namespace, self._plan, self._keeper = namespace, plan, keeper
         kept = {name: Kept(fd) for name in names if keeper and (fd := keeper.kept(name)) is not None}
         with namespace.inside(), IPRoute() as route:
             try:
@@ -100,6 +104,7 @@ class Interfaces:
                         keeper.keep(name, device.fileno())
                     (index,) = route.link_lookup(ifname=name)
                     self._open.append(Interface(name, index, plan.node(number), device))
+                    self._group = GROUP + (self._open[0].index & 0xFFFF)
                     _configure(route, self._open[-1], plan.host, mtu, self._group)
             except BaseException as error:
                 for left in kept.values():
@@ -120,9 +125,18 @@ class Interfaces:
         except NetlinkError as error:
             raise _refused(error, f"change the MTU of {self._open[number].name}") from error
 
-    @property
-    def _group(self) -> int:
-        return GROUP + (self._open[0].index & 0xFFFF)
+    def remake(self, number: int, mtu: int) -> None:
+        """One that somebody has deleted, on the same file: whoever has that open goes on with it."""
+        gone = self._open[number]
+        request = struct.pack("16sH22x", gone.name.encode(), IFF_TUN | IFF_NO_PI)
+        try:
+            with self._namespace.inside(), IPRoute() as route:
+                fcntl.ioctl(gone.fd, TUNSETIFF, request)
+                (index,) = route.link_lookup(ifname=gone.name)
+                self._open[number] = replace(gone, index=index)
+                _configure(route, self._open[number], self._plan.host, mtu, self._group)
+        except (OSError, NetlinkError) as error:
+            raise _refused(error, f"make the interface {gone.name} anew") from error
 
     def close(self) -> None:
         """Take all of them away, with their addresses and routes."""

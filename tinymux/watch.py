@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,14 @@ class Watch:
 
     "suspect" (a tiny answers nothing) and "stuck" (its lane is held low, or it talks without end) reset that tiny;
     "board_gone" calls the board's comeback, and becomes `failure` where it has none; "lane_gone" (a serial port has
-    hung up) calls the lane's; all are logged. The engine tells each trouble once, until it has passed.
+    hung up) calls the lane's; "tun_error" of an interface that somebody has deleted calls `remake` with board and lane;
+    all are logged. The engine tells each trouble once, until it has passed.
     """
 
-    def __init__(self, engine: Engine, opened: Sequence[OpenBoard] = ()) -> None:
-        self._engine, self._opened = engine, opened
+    def __init__(
+        self, engine: Engine, opened: Sequence[OpenBoard] = (), remake: Callable[[int, int], None] | None = None
+    ) -> None:
+        self._engine, self._opened, self._remake = engine, opened, remake
         self.failure: TinymuxError | None = None
         self._pauses: dict[tuple[int, int], tuple[float, float]] = {}  # lane -> end of its pause, length of the next
         self._due: dict[tuple[int, int], float] = {}  # lane -> when it is to be reset
@@ -59,7 +63,12 @@ class Watch:
             return
         reason = f": {os.strerror(event.error)}" if event.error else ""
         log.warning("board %d lane %d: %s%s", event.board, event.lane, event.kind, reason)
-        if event.kind == "board_gone":
+        if event.kind == "tun_error" and event.error == errno.EBADFD and self._remake:
+            try:
+                self._remake(event.board, event.lane)
+            except TinymuxError as error:
+                log.warning("%s", error)
+        elif event.kind == "board_gone":
             self.failure = BoardError(f"board {event.board} is gone{reason}")
         elif event.kind in ("suspect", "stuck"):
             lane = event.board, event.lane

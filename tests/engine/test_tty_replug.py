@@ -1,9 +1,10 @@
-"""A serial port that is unplugged and plugged in again, under a Bridge, in a network namespace of its own."""
+"""A serial port that is unplugged and plugged in again, an interface that is deleted, under a Bridge in a namespace."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import select
 import socket
 import subprocess
@@ -67,7 +68,7 @@ class Device:
 
 
 def answers(node: tinymux.Node, count: int = 3) -> bool:
-    ping = ["ping", "-q", "-i", "0.02", "-c", str(count), "-w", "3", str(node.address)]
+    ping = ["ping", "-q", "-i", "0.02", "-c", str(count), "-w", "3" if count > 1 else "1", str(node.address)]
     return subprocess.run(ping, check=False, stdout=subprocess.DEVNULL).returncode == 0
 
 
@@ -148,11 +149,35 @@ def ends_while_away(folder: Path) -> None:
         assert all(map(answers, bridge.nodes))
 
 
-SCENARIOS = (comes_back, comes_and_goes, ends_while_away)
+def interfaces_go(folder: Path) -> None:
+    """One that is deleted is made anew, told once, and answers; so is one that was down. The others go on."""
+    devices = [Device(folder / f"port{number}") for number in range(2)]
+    told = Told()
+    with tinymux.Bridge(TtyBoard([str(device.path) for device in devices])) as bridge:
+        node = bridge.nodes[0]
+        for times in (1, 2):
+            before = socket.if_nametoindex(node.interface)
+            subprocess.run(["ip", "link", "delete", node.interface], check=True)
+            eventually(lambda times=times: told.count("tun_error") == times)
+            eventually(lambda: answers(node, 1))
+            assert socket.if_nametoindex(node.interface) != before
+        shown = subprocess.run(["ip", "-o", "link", "show"], check=True, capture_output=True, text=True).stdout
+        first, second = re.findall(r"tmx\d: .* mtu (\d+) .* group (\d+) .*qlen (\d+)", shown)
+        assert first == second, "the same settings"
+        subprocess.run(["ip", "link", "set", node.interface, "down"], check=True)
+        assert answers(bridge.nodes[1])
+        subprocess.run(["ip", "link", "set", node.interface, "up"], check=True)
+        assert answers(node)
+        assert len(told.lines) == 2, told.lines
+        bridge.check()
+    assert not [name for _, name in socket.if_nameindex() if name.startswith("tmx")]
+
+
+SCENARIOS = (comes_back, comes_and_goes, ends_while_away, interfaces_go)
 
 
 @pytest.mark.parametrize("scenario", [scenario.__name__ for scenario in SCENARIOS])
-def test_a_port_that_hangs_up(scenario, tmp_path):
+def test_what_goes_comes_back(scenario, tmp_path):
     command = [*INSIDE, sys.executable, __file__, scenario, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
