@@ -1,11 +1,11 @@
-"""`tinymux flash` in processes that are killed with SIGKILL, one OUT packet later each time, and a run that repairs.
+"""`tinymux flash` in processes that are killed with SIGKILL, later each time, and a run after each that repairs.
 
     python killing.py FIRST LAST STEP    prints a line of JSON: packets of a whole run, kills, how many words were
-                                    written when it was killed, what went wrong
+                                         written when it was killed, what went wrong
 
-Killed before each packet from FIRST to LAST, which erase and write, and before every STEPth of all. Each process is one
-of its own, forked because starting Python takes longer than flashing; the board stays here. What is under way to the
-board when a process is killed arrives every other time, and is lost every other time.
+Killed before every other OUT packet from FIRST to LAST, which erase and write, and before every STEPth of all. Each
+process is one of its own, forked because starting Python takes longer than flashing; the board stays here. What is under
+way to the board when a process is killed arrives every other time, and is lost every other time.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def flash(board: _simulator.Board, words: list[str], kill_at: int | None) -> tup
     def before(packet: int) -> bool:
         if packet == kill_at:
             os.kill(child, signal.SIGKILL)
-        return packet != kill_at or bool(packet % 2)
+        return packet != kill_at or bool(packet // 2 % 2)
 
     taken = serve(board, ours, before)
     _, status = os.waitpid(child, 0)
@@ -82,7 +82,7 @@ def run(first: int, last: int, step: int) -> dict[str, object]:
         if status or [row["action"] for row in rows] != ["written"]:
             raise SystemExit(f"it does not work at all: {status} {rows}")
         kills = 0
-        for packet in sorted({*range(first, last + 1), *range(0, whole, step)}):
+        for packet in sorted({*range(first, last, 2), *range(0, whole, step)}):
             status, rows, _ = flash(board, [str(images[1]), *words], packet)
             kills += status == signal.SIGKILL and not rows
             found, data = board.tiny(3).flash[: len(erased)], images[1].read_bytes()

