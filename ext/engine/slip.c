@@ -19,18 +19,22 @@ size_t slip_escape_bytes(uint8_t *out, const uint8_t *in, size_t n)
 
 size_t slip_unescape_bytes(uint8_t *out, size_t room, const uint8_t *in, size_t n, size_t *made)
 {
-    size_t i = 0, stored = 0;
-    for (; i < n && in[i] != SLIP_END && stored < room; i++) {
-        if (in[i] != SLIP_ESC) {
-            out[stored++] = in[i];
-            continue;
-        }
-        if (i + 1 == n || (in[i + 1] != SLIP_ESC_END && in[i + 1] != SLIP_ESC_ESC))
+    uint8_t *const start = out, *const limit = out + room;
+    const uint8_t *const begin = in, *const end = in + n;
+    while (in < end && out < limit) {
+        uint8_t byte = *in;
+        if (byte == SLIP_END)
             break;
-        out[stored++] = in[++i] == SLIP_ESC_END ? SLIP_END : SLIP_ESC;
+        if (byte == SLIP_ESC) {
+            if (end - in < 2 || (in[1] != SLIP_ESC_END && in[1] != SLIP_ESC_ESC))
+                break;
+            byte = *++in == SLIP_ESC_END ? SLIP_END : SLIP_ESC;
+        }
+        *out++ = byte;
+        in++;
     }
-    *made = stored;
-    return i;
+    *made = (size_t)(out - start);
+    return (size_t)(in - begin);
 }
 
 const struct slip_kernels slip_portable = { "portable", 0, slip_escape_bytes, slip_unescape_bytes, slip_decode_steps };

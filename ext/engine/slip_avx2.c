@@ -195,6 +195,8 @@ AVX2 static size_t unescape_avx2(uint8_t *out, size_t room, const uint8_t *in, s
     uint8_t *const start = out, *const limit = out + room;
     const uint8_t *const begin = in, *const end = in + n;
     uint64_t carry = 0; /* 1 if the next byte belongs to the ESC before it */
+    if (n <= 32)
+        return slip_sse2.unescape(out, room, in, n, made);
     for (; end - in > 32 && limit - out >= 32; in += 32) {
         struct block block = load_block(in);
         if (!(specials(&block) | carry)) {
@@ -214,7 +216,7 @@ AVX2 static size_t unescape_avx2(uint8_t *out, size_t room, const uint8_t *in, s
         carry = pairs >> 32;
     }
     /* What is left, or what room is: from 33 bytes that are there, of which some are done, by way of a buffer. */
-    while (n > 32 && end - in > 1 + (ptrdiff_t)carry) {
+    while (end - in > 1 + (ptrdiff_t)carry) {
         unsigned done = end - in < 33 ? 33 - (unsigned)(end - in) : 0, open = UINT32_MAX << done;
         struct block block = load_block(in - done);
         unsigned stop = mask_32(resolve(&block, in - done)) & open, good = _tzcnt_u32(stop);

@@ -24,8 +24,20 @@ SANITIZE = {
     "address": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
     "thread": ["-O1", "-fsanitize=thread"],
     "undefined": ["-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-fPIC", "-shared"],
-    "by hand": ["-O1", "-mavx2", "-mbmi", "-mpopcnt", "-include", "immintrin.h", "-include", "avx512_by_hand.h", "-fPIC", "-shared"],
+    "by hand": [
+        "-O1",
+        "-mavx2",
+        "-mbmi",
+        "-mpopcnt",
+        "-include",
+        "immintrin.h",
+        "-include",
+        "avx512_by_hand.h",
+        "-fPIC",
+        "-shared",
+    ],
     "none": ["-O2", "-fPIC", "-shared"],
+    "counted": ["-O2"],
 }
 
 
@@ -38,7 +50,7 @@ def built(name: str, sources: list[Path], sanitize: str) -> Path:
 
 def compiled(source: Path, flags: list[str]) -> Path:
     """One file's object, which programs share."""
-    headers = [*ENGINE.glob("*.h"), *HERE.glob("*.h"), *(ROOT / "build" / "include").glob("*.h")]
+    headers = [*ENGINE.glob("*.h"), *HERE.rglob("*.h"), *(ROOT / "build" / "include").glob("*.h")]
     return made(f"{source.stem}.o", [source], [*CFLAGS, *(flag for flag in flags if flag != "-shared"), "-c"], headers)
 
 
@@ -70,6 +82,12 @@ def codec_by_hand(codec: ctypes.CDLL) -> ctypes.CDLL:
     if codec.slip_use(b"avx2") < 0:
         pytest.skip("this CPU has no AVX2")
     return ctypes.CDLL(str(built("codec-by-hand", CODEC, "by hand")))
+
+
+@pytest.fixture(scope="session")
+def counted():
+    """A program of counted/ with the engine, as it is released."""
+    return lambda source: built(source.stem, [*SOURCES, source], "counted")
 
 
 @pytest.fixture(scope="session")
