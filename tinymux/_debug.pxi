@@ -1,5 +1,6 @@
 # A debugger's hands on a tiny, and where its cycles go (ext/sim/tiny_debug.h), a part of _simulator.pyx.
 
+cimport cython
 from libc.stdlib cimport calloc, free
 
 cdef extern from "tiny_profile.h" nogil:
@@ -79,6 +80,7 @@ cdef void halted(void *context, debug_why why, uint16_t address, unsigned access
         self.clear()
 
 
+@cython.no_gc_clear  # letting go of the tiny needs the board
 cdef class Debug:
     """Holds a tiny of this board, for as long as the object lives, or until `close`.
 

@@ -8,9 +8,14 @@
  *     get NAME           pc sp sreg cycle ps period asleep illegal lane pin0-3 r16-r31 mAAAA (data space, no effect on
  *                        time) flash config lock words erases refused errors status resets changes
  *     set NAME VALUE     startup vcc config lock mv0-mv3 rN mAAAA word_ps erase_ps
+ *     debug 0|1|2        let go; profile; also halt before each instruction and look at everything
+ *     label WORD NUMBER  whose a word of flash is, before debug
+ *     spent NUMBER       visits cycles waiting worst blind of a label
+ *     longest            "FROM TO CYCLES" of each blind stretch, separated by commas
  */
 #include "attiny10.h"
 #include "avr_ops.h"
+#include "tiny_debug.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +110,41 @@ static void set(const char *name, uint64_t value)
     else exit(3);
 }
 
+static struct tiny_debug debug;
+
+static void halted(void *context, enum debug_why why, uint16_t address, unsigned access)
+{
+    for (unsigned at = 0; at < 0x10000; at += at < 0x60 ? 1 : 0x3d)
+        debug_peek(&tiny, at);
+    if (why != DEBUG_STEPPED || access || address != tiny.avr.pc * 2)
+        abort();
+    debug.step = true;
+}
+
+static void hold(unsigned how)
+{
+    debug.halt = how == 2 ? halted : NULL;
+    debug.step = how == 2;
+    debug_attach(&tiny, how ? &debug : NULL);
+}
+
+static void spent(unsigned number)
+{
+    debug_settle(&tiny);
+    const struct profile_label *label = &debug.profile.labels[number % PROFILE_WORDS];
+    printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", label->visits, label->cycles, label->waiting,
+           label->worst, label->blind);
+}
+
+static void longest(void)
+{
+    for (unsigned i = 0; i < debug.profile.stretches; i++) {
+        const struct profile_stretch *stretch = &debug.profile.longest[i];
+        printf("%s%u %u %" PRIu64, i ? "," : "", stretch->from, stretch->to, stretch->cycles);
+    }
+    putchar('\n');
+}
+
 static void image(const char *hex)
 {
     static uint8_t bytes[TINY_FLASH + 1];
@@ -134,7 +174,11 @@ int main(void)
         if (!strcmp(line, "get") && !strcmp(rest, "flash")) { dump_flash(); fflush(stdout); continue; }
         if (!strcmp(line, "get") && !strcmp(rest, "changes")) { puts(changes); fflush(stdout); continue; }
         if (!strcmp(line, "get")) { printf("%" PRIu64 "\n", get(rest)); fflush(stdout); continue; }
-        if (!strcmp(line, "fine")) fine = value;
+        if (!strcmp(line, "spent")) { spent(value); fflush(stdout); continue; }
+        if (!strcmp(line, "longest")) { longest(); fflush(stdout); continue; }
+        if (!strcmp(line, "debug")) hold(value);
+        else if (!strcmp(line, "label")) debug.profile.label[value % PROFILE_WORDS] = extra;
+        else if (!strcmp(line, "fine")) fine = value;
         else if (!strcmp(line, "power")) tiny_power_on(&tiny, now, value, extra);
         else if (!strcmp(line, "reset")) tiny_reset_pin(&tiny, now, value);
         else if (!strcmp(line, "user")) tiny_user_pin(&tiny, now, value);

@@ -8,12 +8,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from tinymux.errors import TinymuxError
 from tinymux.sim.bench import Bench
-from tinymux.sim.network import Tun, own_network
+from tinymux.sim.network import Tun, others, own_network
 
 VARIABLE = "TINY"  # the command's environment has the tiny's address there
 SLICE = 0.001  # s of board time between two looks at the tun
@@ -68,13 +68,16 @@ def _started(words: Sequence[str], variables: dict[str, str]) -> Iterator[subpro
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+    """End the command and whatever it has started that is still in its network, of which we made a new one for it."""
+    deadline = time.monotonic() + PATIENCE
+    number = signal.SIGTERM
+    while child.poll() is None or others():
+        for process in others():
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+        if time.monotonic() > deadline:
+            number = signal.SIGKILL
+        time.sleep(TICK)
 
 
 @contextmanager

@@ -52,7 +52,6 @@ class Stub:
         """Halt the tiny before its next instruction; it waits there for a debugger."""
         self._bench, self._target = bench, Target(bench)
         bench.debug.on_halt = self._halted
-        bench.pause, bench.slice = self._poll, SLICE
         bench.debug.step()
 
     @property
@@ -77,13 +76,11 @@ class Stub:
     # --- while it runs ---
 
     def _halted(self, halt: Halt) -> None:
+        self._bench.pause, self._bench.slice = self._poll, SLICE  # not before its first instruction
         self._stand(TRAP + self._target.reason(halt))
 
     def _poll(self) -> None:
         """Between two slices of board time."""
-        if self._readable(self._listener) and self._accept():
-            self._stand(TRAP)
-            return
         connection = self._connection
         try:
             if connection and self._readable(connection.link):
@@ -92,6 +89,8 @@ class Stub:
                     self._stand(SIGINT)
         except Closed:
             self._lost("runs on")
+        if self._readable(self._listener) and self._accept():
+            self._stand(TRAP)
 
     @staticmethod
     def _readable(link: socket.socket) -> bool:
@@ -142,10 +141,10 @@ class Stub:
         """Until something comes, from the debugger or from another."""
         sources = [self._listener, *([self._connection.link] if self._connection else [])]
         ready = select.select(sources, [], [])[0]
-        if self._listener in ready:
+        if self._connection and self._connection.link in ready:
+            self._connection.fill()  # first: who has gone makes room for the next one
+        elif self._listener in ready:
             self._accept()
-        elif self._connection:
-            self._connection.fill()
 
     def _obey(self, connection: Connection, data: bytes) -> bool:
         """Do what a packet asks for. True: the tiny goes on."""
@@ -176,7 +175,8 @@ class Stub:
     def _end(self, connection: Connection, data: bytes) -> bool:
         self._target.clear()
         if data[:1] != b"k":
-            connection.send(OK)
+            with suppress(Closed):
+                connection.send(OK)
         if data[:1] != b"D":
             raise Killed
         self._drop()

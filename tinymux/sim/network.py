@@ -60,6 +60,18 @@ def own_network(mtu: int) -> Iterator[Tun]:
             interfaces.close()
 
 
+def others() -> list[int]:
+    """Processes in this process's network, besides itself."""
+    here, found = os.stat("/proc/self/ns/net").st_ino, []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(folder.name) != os.getpid() and (folder / "ns/net").stat().st_ino == here:
+                found.append(int(folder.name))
+        except OSError:
+            continue  # gone, or not ours to see
+    return found
+
+
 def enter_own_network() -> None:
     """A new network namespace for this process; where it is not root, in a user namespace in which it is."""
     libc = ctypes.CDLL(None, use_errno=True)

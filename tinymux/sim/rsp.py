@@ -1,4 +1,4 @@
-"""Packets of GDB's remote serial protocol (GDB manual, appendix E): $data#checksum, answered by +, or - to have it again.
+"""Packets of GDB's remote serial protocol (GDB manual, appendix E): $data#checksum, answered by + or, damaged, by -.
 
 Everything that comes is checked here: what is damaged is refused with -, what is endless is dropped.
 """

@@ -58,7 +58,7 @@ class Target:
                     return answer(*found.groups(""))
         except BoardError as error:
             raise WrongRequest from error
-        if data[:1] in b"gGpPmMZz":
+        if data and data[:1] in b"gGpPmMZz":
             raise WrongRequest
         return b""
 
