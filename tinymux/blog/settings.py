@@ -15,7 +15,7 @@ from tinymux.errors import BlogError
 
 FILE = "blog.toml"
 # string.Template: $title and $date of the post, $body its HTML, $links to the parts before and after, or nothing.
-# Without its viewport a telephone shows a page as wide as a desk's, and as small: 37 characters of a post, well spent.
+# Without its viewport a telephone shows a page as wide as a desk's, and as small: 36 characters of a post, well spent.
 TEMPLATE = (
     '<!doctype html><meta name=viewport content="width=device-width"><title>$title</title><h1>$title</h1>$body$links'
 )
