@@ -3,7 +3,7 @@
 
 cimport cython
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
-from libc.errno cimport EAGAIN, ENOENT, ERANGE
+from libc.errno cimport EAGAIN, EBUSY, ENOENT, ERANGE
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy

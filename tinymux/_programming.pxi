@@ -19,7 +19,7 @@ cdef extern from "engine/programming.h" nogil:
     enum: PROGRAMMING_HOLD, PROGRAMMING_END
     cdef struct programming_call:
         int what
-        uint16_t lanes
+        uint16_t lanes, taken
         unsigned lane, mtu
         bint stateless
         const tpi_job *job
@@ -63,6 +63,9 @@ cdef class Programming:
             call.lanes |= 1 << checked_lane(lane)
         with nogil:
             result = self.do(&call)
+        if result == -EBUSY and what == PROGRAMMING_BEGIN:
+            busy = ", ".join([str(lane) for lane in range(LANES) if call.taken >> lane & 1])
+            raise BoardError(f"busy: lane {busy} is being programmed already")
         check(result, doing, BoardError)
         return 0
 

@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tinymux.errors import TinymuxError
+from tinymux.errors import BoardError, TinymuxError
 from tinymux.images import ATTINY10, Image
 from tinymux.outcomes import Difference, Identity, Outcome, Progress
 
@@ -236,7 +236,10 @@ class Programmer:
         lanes = sorted(plans)
         if not lanes:
             return []
-        self._programming.begin(lanes)
+        try:
+            self._programming.begin(lanes)
+        except BoardError as error:
+            raise BoardError(f"{self.label}/{','.join(map(str, lanes))}: cannot be programmed: {error}") from error
         runs = {lane: _Run(self, lane, plans[lane]) for lane in lanes}
         try:
             for run in runs.values():

@@ -101,7 +101,9 @@ int programming_do(struct board_link *link, void *context)
     struct programming_call *call = context;
     struct tpi_report report;
     switch (call->what) {
-    case PROGRAMMING_BEGIN: return programming_begin(link, call->lanes);
+    case PROGRAMMING_BEGIN:
+        call->taken = link->taken & call->lanes;
+        return programming_begin(link, call->lanes);
     case PROGRAMMING_RUN: return programming_run(link, call->lane, call->job);
     case PROGRAMMING_REPORTS:
         for (unsigned lane = 0; lane < LANES; lane++)

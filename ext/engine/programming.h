@@ -27,7 +27,7 @@ int programming_program(struct board_link *, unsigned lane, unsigned mtu, bool s
 struct programming_call {
     enum { PROGRAMMING_BEGIN, PROGRAMMING_RUN, PROGRAMMING_REPORTS, PROGRAMMING_DATA, PROGRAMMING_PROGRAM,
            PROGRAMMING_HOLD, PROGRAMMING_END } what;
-    uint16_t lanes;
+    uint16_t lanes, taken; /* taken: which of the lanes of PROGRAMMING_BEGIN somebody had already */
     unsigned lane, mtu;
     bool stateless;
     const struct tpi_job *job;

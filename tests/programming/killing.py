@@ -4,8 +4,8 @@
                                          written when it was killed, what went wrong
 
 Killed before every other OUT packet from FIRST to LAST, which erase and write, and before every STEPth of all. Each
-process is one of its own, forked because starting Python takes longer than flashing; the board stays here. What is under
-way to the board when a process is killed arrives every other time, and is lost every other time.
+process is one of its own, forked because starting Python takes longer than flashing; the board stays here. What is
+under way to the board when a process is killed arrives every other time, and is lost every other time.
 """
 
 from __future__ import annotations

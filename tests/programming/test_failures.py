@@ -47,7 +47,7 @@ def test_a_tiny_with_reset_disabled_drives_its_lane(make, image):
     bench.board.run(0.07)
     failed, done = bench.programmer.flash({3: image(1, 40), 4: image(2, 40)})
     assert (failed.action, failed.reason, failed.attempts) == ("failed", "something else drives its lane", 3)
-    assert failed.step.startswith("identifying")
+    assert str(failed).startswith("sim/3: failed while identifying: read at 0x3fc0: something else drives")
     assert done.action == "written"
 
 
@@ -58,7 +58,8 @@ def test_a_tiny_with_reset_disabled_and_silent_does_not_answer(make, image):
     bench.board.power_cycle()
     bench.connect()
     failed = only(bench.programmer.flash({3: image(1, 40)}))
-    assert (failed.reason, failed.attempts) == ("no answer", 3)
+    assert str(failed) == "sim/3: failed while identifying: read at 0x3fc0: no answer"
+    assert failed.attempts == 3
 
 
 def test_unplugged_is_told_with_board_node_and_step(bench, image):

@@ -159,7 +159,9 @@ def test_lane_noise_is_got_over(make, image):
 
 def test_two_programmers_do_not_share_a_lane(bench, image):
     bench.programming.begin([3])
-    with pytest.raises(BoardError, match="busy"):
+    told = "sim/2,3: cannot be programmed: busy: lane 3 is being programmed already"
+    with pytest.raises(BoardError, match=told):
         bench.programmer.flash({2: image(1), 3: image(2)})
+    assert bench.flashes()[2:4] == [ERASED, ERASED]
     bench.programming.end([3])
     assert all(outcome.ok for outcome in bench.programmer.flash({2: image(1), 3: image(2)}))
