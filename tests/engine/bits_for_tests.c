@@ -1,5 +1,11 @@
-/* bits.h's functions as a library has them. */
+/* Functions of bits.h and cpu.h as a library has them. */
 #include "bits.h"
+#include "cpu.h"
+
+unsigned cpu_features_for_tests(void)
+{
+    return cpu_features();
+}
 
 void bits_for_tests_start(struct bits_out *out, const uint8_t *bytes, unsigned n)
 {

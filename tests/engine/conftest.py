@@ -20,22 +20,14 @@ BUILD = ROOT / "build" / "tests"
 SOURCES = sorted(ENGINE.glob("*.c"))
 CFLAGS = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-pthread"]
 CFLAGS += [f"-I{path}" for path in (ROOT / "ext", ENGINE, ROOT / "build" / "include", HERE)]
+BY_HAND = ["-O1", "-mavx2", "-mbmi", "-mpopcnt", "-include", "immintrin.h", "-include", "avx512_by_hand.h"]
+ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SANITIZE = {
-    "address": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    "address": ["-O1", *ADDRESS],
+    "address by hand": [*BY_HAND, *ADDRESS],
     "thread": ["-O1", "-fsanitize=thread"],
     "undefined": ["-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-fPIC", "-shared"],
-    "by hand": [
-        "-O1",
-        "-mavx2",
-        "-mbmi",
-        "-mpopcnt",
-        "-include",
-        "immintrin.h",
-        "-include",
-        "avx512_by_hand.h",
-        "-fPIC",
-        "-shared",
-    ],
+    "by hand": [*BY_HAND, "-fPIC", "-shared"],
     "none": ["-O2", "-fPIC", "-shared"],
     "counted": ["-O2"],
 }
@@ -82,6 +74,21 @@ def codec_by_hand(codec: ctypes.CDLL) -> ctypes.CDLL:
     if codec.slip_use(b"avx2") < 0:
         pytest.skip("this CPU has no AVX2")
     return ctypes.CDLL(str(built("codec-by-hand", CODEC, "by hand")))
+
+
+@pytest.fixture(scope="session")
+def codec_edges(codec: ctypes.CDLL):
+    """Run codec_edges.c with the address sanitizer, by hand or as this CPU is; its output."""
+
+    def run(sanitize: str) -> str:
+        if "by hand" in sanitize and codec.slip_use(b"avx2") < 0:
+            pytest.skip("this CPU has no AVX2")
+        path = built("codec_edges", [*CODEC, HERE / "codec_edges.c"], sanitize)
+        done = subprocess.run(["setarch", "-R", str(path)], capture_output=True, text=True, timeout=100, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture(scope="session")
