@@ -21,10 +21,7 @@ class Dump:
         out.write("$timescale 1ns $end\n$scope module board $end\n")
         for signal, name in self._names.items():
             out.write(f"$var wire 1 {chr(33 + signal)} {name} $end\n")
-        out.write("$upscope $end\n$enddefinitions $end\n$dumpvars\n")
-        for signal in self._names:
-            out.write(f"x{chr(33 + signal)}\n")
-        out.write("$end\n")
+        out.write("$upscope $end\n$enddefinitions $end\n")
 
     def __call__(self, signal: int, level: int, ps: int) -> None:
         """One change, as board_trace tells it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from tinymux.errors import NetworkError, NotPermittedError
+from tinymux.errors import NotPermittedError
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 NETWORK, INTERFACE = "10.16.0.0/24", "tmx0"  # as a board's first node has it
@@ -78,9 +77,11 @@ def enter_own_network() -> None:
     if libc.unshare(CLONE_NEWNET) == 0:
         return
     uid, gid = os.getuid(), os.getgid()
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
-        code = ctypes.get_errno()
-        message = f"cannot make a network namespace for the command: {os.strerror(code)}; run it as root"
-        raise (NotPermittedError if code in (errno.EPERM, errno.EACCES) else NetworkError)(message)
-    for name, line in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-        Path("/proc/self", name).write_text(line)
+    try:
+        if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "")
+        for name, line in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            Path("/proc/self", name).write_text(line)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise NotPermittedError(f"cannot make a network for the command: {reason}; run it as root") from error
