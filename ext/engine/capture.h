@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CAPTURE_INTERFACES = 65535, CAPTURE_LINGER_MS = 2000 };
+enum { CAPTURE_INTERFACES = 65535 };
 
 struct capture; /* opaque */
 
@@ -21,7 +21,7 @@ struct capture *capture_new(int fd, const char *const *names, unsigned count, in
 void capture_packet(struct capture *, unsigned interface, bool out, const uint8_t *packet, unsigned length);
 
 /* Write what is left, and the statistics, and close the file; nobody hands over packets any more. 0, or why writing failed: -ETIMEDOUT where
- * a pipe or socket is not read within CAPTURE_LINGER_MS. Once. */
+ * a pipe or socket is not read within two seconds. Once. */
 int capture_stop(struct capture *);
 /* After it was stopped. */
 void capture_free(struct capture *);
