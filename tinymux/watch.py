@@ -56,7 +56,10 @@ class Watch:
     def _note(self, event: Event) -> None:
         opened = self._opened[event.board] if event.board < len(self._opened) else None
         if event.kind == "board_gone" and opened and opened.comeback:
-            opened.comeback(partial(self._engine.replace_board, event.board))
+            try:
+                opened.comeback(partial(self._engine.replace_board, event.board))
+            except TinymuxError as error:
+                self.failure = error
             return
         if event.kind == "lane_gone" and opened and opened.lane_comeback:
             opened.lane_comeback(event.lane, partial(self._engine.replace_lane, event.board, event.lane))

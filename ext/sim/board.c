@@ -340,6 +340,7 @@ void board_usb_attach(struct board *b)
 }
 
 void board_usb_detach(struct board *b) { usb_host_detach(&b->host); }
+uint64_t board_usb_silent(const struct board *b) { return b->host.silent; }
 int board_usb_attached(const struct board *b) { return b->host.state != USB_OFF && mega_usb_attached(&b->pump); }
 
 void board_usb_reset(struct board *b)

@@ -60,6 +60,7 @@ void board_trace(struct board *, board_trace_fn *, void *context);
 void board_usb_attach(struct board *); /* VBUS on; the firmware may now connect */
 void board_usb_detach(struct board *);
 int board_usb_attached(const struct board *); /* the device has its pull-up on */
+uint64_t board_usb_silent(const struct board *); /* transactions that no device answered */
 void board_usb_reset(struct board *);   /* bus reset, 10 ms */
 void board_usb_suspend(struct board *); /* no SOF until board_usb_resume */
 void board_usb_resume(struct board *);

@@ -29,6 +29,14 @@ static uint64_t wall_ns(void)
 void board_transport_lock(struct board_transport *t) { pthread_mutex_lock(&t->lock); }
 void board_transport_unlock(struct board_transport *t) { pthread_mutex_unlock(&t->lock); }
 
+/* A pump chip that has left the bus, or has started anew and answers nothing at its address, is another device to a host:
+ * it stays gone until it is enumerated. */
+static bool present(struct board_transport *t)
+{
+    t->gone |= !board_usb_attached(t->board) || board_usb_silent(t->board) != t->silent;
+    return !t->gone;
+}
+
 /* Board time to which this call should run. */
 static uint64_t goal(struct board_transport *t)
 {
@@ -59,7 +67,7 @@ static int submit(struct transport *transport, const uint8_t *packet, unsigned l
     struct board_transport *t = self(transport);
     int result = -ENODEV;
     board_transport_lock(t);
-    if (board_usb_attached(t->board)) {
+    if (present(t)) {
         if (t->paced && !t->expected)
             catch_up(t); /* the packet enters the bus now, not when the board was last looked at */
         result = board_usb_out_waiting(t->board, USB_EP_OUT) < transport->depth
@@ -93,7 +101,7 @@ static int service(struct transport *transport, transport_in_fn *in, void *conte
     struct board_transport *t = self(transport);
     int count = -ENODEV;
     board_transport_lock(t);
-    if (board_usb_attached(t->board)) {
+    if (present(t)) {
         uint64_t until = goal(t);
         count = hand_over(t, in, context);
         while (board_time(t->board) < until && (t->paced || t->expected)) {
@@ -102,6 +110,8 @@ static int service(struct transport *transport, transport_in_fn *in, void *conte
             count += hand_over(t, in, context);
         }
         transport->board_ns = board_time(t->board) / 1000;
+        if (!present(t))
+            count = -ENODEV;
     }
     board_transport_unlock(t);
     return count;
@@ -121,7 +131,7 @@ static int control(struct transport *transport, const uint8_t setup[8], uint8_t 
 {
     struct board_transport *t = self(transport);
     board_transport_lock(t);
-    int result = board_usb_control_within(t->board, setup, data, length, CONTROL_PS);
+    int result = present(t) ? board_usb_control_within(t->board, setup, data, length, CONTROL_PS) : -ENODEV;
     transport->board_ns = board_time(t->board) / 1000;
     board_transport_unlock(t);
     return result;
@@ -151,6 +161,8 @@ int board_transport_connect(struct board_transport *t, bool power_cycle)
         board_power_cycle(t->board);
     t->expected = 0;
     int result = board_usb_enumerate(t->board);
+    t->gone = result < 0;
+    t->silent = board_usb_silent(t->board);
     t->transport.board_ns = board_time(t->board) / 1000;
     t->origin_ns = wall_ns() - t->transport.board_ns; /* plugging in took no wall time to speak of */
     board_transport_unlock(t);

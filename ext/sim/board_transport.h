@@ -15,6 +15,8 @@ struct board_transport {
     uint64_t arrears_ns;   /* wall time given up because the board was more than 50 ms late */
     uint32_t expected;     /* IN packets: one for each OUT packet */
     uint64_t submitted, received;
+    bool gone;             /* the device has left its address since it was enumerated */
+    uint64_t silent;       /* of the host's, when it was */
 };
 
 /* The board must outlive the transport. depth: OUT packets under way, 1-64. 0, or -EINVAL. */

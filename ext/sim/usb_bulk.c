@@ -32,6 +32,7 @@ static void end_out(struct usb_host *h)
     } else if (h->answer == USB_STALL) {
         pipe->halted = true;
     } else {
+        h->silent += h->answer == USB_SILENT;
         pipe->naks++;
     }
 }
@@ -43,6 +44,7 @@ static void end_in(struct usb_host *h)
     if (h->answer == USB_STALL) {
         pipe->halted = true;
     } else if (h->answer < 0) {
+        h->silent += h->answer == USB_SILENT;
         pipe->naks++;
     } else {
         mega_usb_in_end(h->device, endpoint);

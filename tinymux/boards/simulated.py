@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,9 @@ from tinymux.images import ATMEGA32U4, Image, firmware, load, server_images
 from tinymux.images.manifest import load_checked
 
 if TYPE_CHECKING:
-    from tinymux.boards import OpenBoard
+    from tinymux.boards import GoOn, OpenBoard
+
+log = logging.getLogger(__name__)
 
 LANES = 16
 RC_LIMIT = 100_000  # parts per million; datasheet 8127H section 16.4: +-10 % as delivered
@@ -94,7 +97,13 @@ class SimulatedBoard:
             if state:
                 state.save([board.tiny(lane).flash for lane in range(LANES)])
 
-        return OpenBoard(board.transport, board, close)
+        def comeback(go_on: GoOn) -> None:
+            """Its pump chip has started anew, or was unplugged: an operating system would enumerate it."""
+            log.warning("board %s has left the bus; its interfaces stay", self.label)
+            board.enumerate()
+            go_on(board.transport, board)
+
+        return OpenBoard(board.transport, board, close, comeback=comeback)
 
 
 def _images(given: ImageSource | Sequence[ImageSource | None] | None) -> tuple[Image | None, ...]:
