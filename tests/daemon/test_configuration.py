@@ -39,6 +39,12 @@ def test_boards_are_named_by_serial_or_path(tmp_path: Path) -> None:
         ("prefix = 'much-too-long-a-prefix'\n[[board]]\nsimulated = true", "cannot begin interface names"),
         ("[[board]]\nsimulated = true\n[options]\ngap = true", "options.gap: must be a number"),
         ("[[board]]\nsimulated = true\n[nginx]\nport = 3", "nginx.port: there is no such key"),
+        ("[[board]]\nsimulated = true\n[blog]\nfolder = 3", "blog.folder: must be text"),
+        ("[[board]]\nsimulated = true\n[blog]\npath = '/srv'", "blog.path: there is no such key"),
+        (
+            "[[board]]\nsimulated = true\n[blog]\nfolder = '/b'\n[nginx]\nlisten = ''",
+            "blog.folder: is served by nginx",
+        ),
         ("[[board", "Expected"),
     ],
 )

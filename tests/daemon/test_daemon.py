@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import json
 import os
 import select
 import signal
@@ -161,6 +162,21 @@ def test_ready_alive_reloaded_restarted(systemd: Systemd, tmp_path: Path) -> Non
         assert systemd.wait("STATUS=reloaded")
         assert systemd.wait("READY=1")
         assert page(other)
+
+        # the blog that was published on these tinies, here a page on one of them
+        folder = tmp_path / "blog"
+        folder.mkdir()
+        (folder / "blog.toml").write_text('title = "Blog"\n')
+        file.write_text(configuration(f"127.0.0.1:{other}") + f'[blog]\nfolder = "{folder}"\n')
+        process.send_signal(signal.SIGHUP)
+        assert systemd.wait("STATUS=not reloaded: " + f"{folder}: nothing was published yet")
+        assert page(other), "as before"
+        held = {"node": 3, "digest": "x", "asks": {"/": "/"}, "encodings": {"/": "plain"}}
+        (folder / "published.json").write_text(json.dumps([held]))
+        process.send_signal(signal.SIGHUP)
+        assert systemd.wait("STATUS=reloaded")
+        assert {page(other) for _ in range(3)} == {True}
+        assert systemd.wait("READY=1")
 
         # a file that cannot be followed changes nothing
         file.write_text("nettwork = 3")

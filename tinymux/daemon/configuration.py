@@ -43,6 +43,7 @@ class Configuration:
     prefix: str = PREFIX
     netns: str | None = None
     listen: str | None = LISTEN
+    blog: Path | None = None
     options: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -65,6 +66,8 @@ class Configuration:
         tables = _take(given, "board", list) or []
         nginx = _take(given, "nginx", dict) or {}
         listen = _take(nginx, "listen", str, "nginx.")
+        blog = _take(given, "blog", dict) or {}
+        folder = _take(blog, "folder", str, "blog.")
         options = _take(given, "options", dict) or {}
         made = cls(
             boards=tuple(_board(table, number) for number, table in enumerate(tables, 1)),
@@ -72,13 +75,16 @@ class Configuration:
             prefix=_take(given, "prefix", str) or PREFIX,
             netns=_take(given, "netns", str),
             listen=LISTEN if listen is None else listen or None,
+            blog=Path(folder) if folder else None,
             options={name: _take(options, name, int, "options.") for name in list(options)},
         )
-        for left, where in ((given, ""), (nginx, "nginx.")):
+        for left, where in ((given, ""), (nginx, "nginx."), (blog, "blog.")):
             if left:
                 raise ConfigurationError(f"{where}{next(iter(left))}: there is no such key")
         if not made.boards:
             raise ConfigurationError("no [[board]]: name one, or write 'simulated = true' in one")
+        if made.blog and not made.listen:
+            raise ConfigurationError("blog.folder: is served by nginx, and nginx.listen says that there is none")
         nodes = NODES_PER_BOARD * len(made.boards)
         try:
             Plan.parse(made.network, nodes)

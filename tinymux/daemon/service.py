@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tinymux.blog import service as blog
 from tinymux.bridge import Bridge
 from tinymux.daemon.configuration import Configuration
 from tinymux.daemon.notify import Manager
@@ -42,26 +43,37 @@ class Service:
             raise
 
     def start_web(self) -> None:
-        """nginx, where it is wanted."""
+        """nginx, where it is wanted, with the blog that was published on these tinies, where there is one."""
         with ExitStack() as stack:
             if self.configuration.listen:
                 listener = stack.enter_context(Listener(self.configuration.listen))
                 if listener.loopback:
                     Namespace().loopback()
-                addresses = [node.address for node in self.bridge.nodes]
-                self._nginx = stack.enter_context(Nginx(listener, addresses, self.bridge.namespace))
+                if self.configuration.blog:
+                    self._nginx = stack.enter_context(blog.serve(self.configuration.blog, self.bridge, listener))
+                else:
+                    addresses = [node.address for node in self.bridge.nodes]
+                    self._nginx = stack.enter_context(Nginx(listener, addresses, self.bridge.namespace))
             self._web = stack.pop_all()
 
     def change(self, configuration: Configuration) -> bool:
         """Follow a new configuration without touching the Bridge; False: it needs another one."""
-        if replace(self.configuration, listen=configuration.listen) != configuration:
+        if replace(self.configuration, listen=configuration.listen, blog=configuration.blog) != configuration:
             return False
-        if configuration.listen != self.configuration.listen:
-            self._web.close()
-            self._nginx = None
-            self.configuration = configuration
-            self.start_web()
+        if configuration != self.configuration or configuration.blog:  # which may have been published anew
+            before, self.configuration = self.configuration, configuration
+            try:
+                self._restart_web()
+            except TinymuxError:
+                self.configuration = before
+                self._restart_web()
+                raise
         return True
+
+    def _restart_web(self) -> None:
+        self._web.close()
+        self._nginx = None
+        self.start_web()
 
     def check(self) -> None:
         """Raise if something has ended that should run; hang if the engine does."""
@@ -141,7 +153,7 @@ class Daemon:
                 self._stop()
         except TinymuxError as error:
             self._say(f"not reloaded: {error}")
-            if self.service:  # nginx may be down
+            if self.service:
                 self.configuration = self.service.configuration
         else:
             self._say("reloaded")
