@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from conftest import SERIALS, until
 from plug import Plug
 from transport import FULL, Driver
 
+from tinymux._tables import PROTOCOL
 from tinymux.boards import UsbBoard, boards, find
-from tinymux.boards.usb import plugged
+from tinymux.boards.usb import explain, plugged
 from tinymux.errors import BoardError
 
 
@@ -50,17 +52,47 @@ def test_a_device_that_is_not_what_it_seems(
     other.link.close()
 
 
-def test_a_board_in_use(board: UsbBoard) -> None:
+def test_an_older_protocol_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none before 1 yet."""
+    monkeypatch.setitem(PROTOCOL["version"], "protocol", 2)
+    told = explain(OSError(errno.EPROTO, 1))
+    assert told == "speaks protocol 1, this tinymux 2: 'tinymux board update' helps"
+
+
+def hold(board: UsbBoard, tell: int, stay: int) -> None:
+    """Another process: takes the board, says so, and keeps it until the pipe is closed."""
     link = board.link()
-    assert find(board.serial).state == "in use"
-    with pytest.raises(BoardError, match="is in use by another process"):
-        board.open()
-    assert Driver(link).ask(FULL) == FULL
+    os.write(tell, b".")
+    os.read(stay, 1)
     link.close()
-    assert find(board.serial).state == "ready"
 
 
-def test_a_user_without_permission_is_told_what_to_do(board: UsbBoard) -> None:
+def test_a_board_held_by_another_process(board: UsbBoard, second: Plug) -> None:
+    (told, tell), (stay, go) = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(go)
+        try:
+            hold(board, tell, stay)
+        finally:
+            os._exit(0)
+    os.close(stay)
+    assert os.read(told, 1) == b"."
+    assert find(board.serial).state == "in use"
+    with pytest.raises(BoardError, match="is in use by another process") as error:
+        board.open()
+    assert "\n" not in str(error.value)
+    other = Driver(find(SERIALS[1]).link())
+    assert other.ask(FULL) == FULL
+    other.link.close()
+    os.close(go)
+    assert os.waitpid(child, 0)[1] == 0
+    assert boards()[0].state == "ready"
+    for end in (told, tell):
+        os.close(end)
+
+
+def test_a_user_without_permission_is_told_what_to_do(board: UsbBoard, second: Plug) -> None:
     os.chmod(board.node, 0o600)
     code = f"from tinymux.boards import find; b = find('{board.serial}'); print(b.state); b.open()"
     # nobody, who may read what this test's Python needs, wherever it lies
@@ -76,6 +108,9 @@ def test_a_user_without_permission_is_told_what_to_do(board: UsbBoard) -> None:
     )
     assert done.stdout == "no permission\n"
     assert "may not be opened by this user: as root, 'tinymux install'" in done.stderr.splitlines()[-1]
+    other = Driver(find(SERIALS[1]).link())
+    assert other.ask(FULL) == FULL
+    other.link.close()
 
 
 def test_chosen_by_serial_path_or_label_and_never_by_order(
