@@ -1,6 +1,7 @@
 /* Looking at IP packets. */
 #include "ip.h"
 #include <stdbool.h>
+#include <string.h>
 
 enum { ICMP = 1, TCP = 6, ICMP_ECHO_REQUEST = 8 };
 enum { FRAGMENT = 0x3FFF }; /* more fragments, or an offset */
@@ -16,14 +17,17 @@ static unsigned header_length(const uint8_t *packet)
     return 4u * (packet[0] & 15);
 }
 
-/* The Internet checksum of a good header is 0xFFFF (RFC 1071). */
+/* The 16-bit words of a good header add up to a multiple of 0xFFFF, in either byte order, and so do 32-bit ones
+ * (RFC 1071 section 2). */
 static bool header_sums_up(const uint8_t *packet, unsigned length)
 {
-    uint32_t sum = 0;
-    for (unsigned i = 0; i < length; i += 2)
-        sum += be16(packet + i);
-    sum = (sum & 0xFFFF) + (sum >> 16);
-    return ((sum + (sum >> 16)) & 0xFFFF) == 0xFFFF;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < length; i += 4) {
+        uint32_t word;
+        memcpy(&word, packet + i, sizeof word);
+        sum += word;
+    }
+    return sum % 0xFFFF == 0;
 }
 
 enum ip_verdict ip_check(const uint8_t *packet, unsigned length)

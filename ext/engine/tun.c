@@ -1,4 +1,4 @@
-/* Reading and writing tuns. */
+/* A tun's file descriptor, and what is made of its troubles: see tun.h. */
 #include "tun.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -26,33 +26,16 @@ void tun_close(struct tun *tun)
     tun->fd = -1;
 }
 
-/* What a system call returned, as ours do; `error` is for its direction, `other` that of the other one. */
-static int result(long count, int *error, int other, bool *news)
+int tun_result(long count, int *error, int other, bool *news)
 {
-    *news = false;
-    if (count >= 0) {
+    if (count > 0) {
         *error = 0;
         return (int)count;
     }
-    if (errno == EAGAIN || errno == EINTR)
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return -EAGAIN;
-    *news = !*error && errno != other;
-    *error = errno;
-    return -errno;
-}
-
-int tun_read(struct tun *tun, uint8_t *packet, unsigned size, bool *news)
-{
-    ssize_t count = read(tun->fd, packet, size);
-    if (count == 0) { /* a socket whose other end is closed; a tun has no empty packets */
-        errno = EPIPE;
-        count = -1;
-    }
-    return result(count, &tun->read_error, tun->write_error, news);
-}
-
-int tun_write(struct tun *tun, const uint8_t *packet, unsigned length, bool *news)
-{
-    int written = result(write(tun->fd, packet, length), &tun->write_error, tun->read_error, news);
-    return written < 0 ? written : 0;
+    int why = count < 0 ? errno : EPIPE; /* a socket whose other end is closed; a tun has no empty packets */
+    *news = !*error && why != other;
+    *error = why;
+    return -why;
 }
