@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,8 @@ from tinymux.images import ATMEGA32U4, firmware, load
 from tinymux.images.gate import check
 from tinymux.images.probes import HOST, TINY, internet_checksum, ping, udp
 
-PROGRAMS = ("hello", "echo", "blink", "selftest")
+PROGRAMS = ("server", "blog", "microblog", "hello", "echo", "blink", "selftest")
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "programs"
 RC = (-100_000, 0, 100_000)
 
 
@@ -47,6 +50,14 @@ def sums(packet: bytes) -> bool:
 def test_the_gate_admits_it(name):
     verdict = check(load(firmware(f"{name}.elf")))
     assert verdict.admitted, verdict.refused
+
+
+@pytest.mark.parametrize("name", sorted({*PROGRAMS} - {"microblog"}))
+def test_its_page_tells_where_its_bytes_went(name):
+    page = (PAGES / f"{name}.md").read_text()
+    *parts, whole = map(int, re.findall(r"^\| (\d+) \|", page.split("## Where its bytes go")[1], re.M))
+    assert sum(parts) == whole == len(load(firmware(f"{name}.elf")).data)
+    assert f"avr/{name}/" in page and "## What to learn from it" in page
 
 
 @pytest.mark.parametrize("name", ["hello", "echo"])
