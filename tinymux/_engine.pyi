@@ -89,9 +89,14 @@ class SyntheticBoard:
         """Board time; to be read while nobody uses the board, or as an indication."""
 
 class Engine:
-    """Many boards, their lanes on tuns, served by one thread without the GIL. Any thread may call it."""
+    """Many boards, their lanes on tuns, served without the GIL. Any thread may call it.
 
-    def __init__(self) -> None: ...
+    threads: how many serve the boards, which go to them in turn, each for good: 1 to 10. pinned: each of them stays on
+    a CPU of its own. spin_us: after anything happened they look for more for so long before they sleep, which costs
+    that CPU time and saves a wake-up.
+    """
+
+    def __init__(self, *, threads: int = 1, pinned: bool = False, spin_us: int = 0) -> None: ...
     def add_board(
         self, transport: object, owner: object = None, faults: Mapping[str, float] | None = None, /, **options: int
     ) -> int:

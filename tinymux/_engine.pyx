@@ -52,7 +52,10 @@ cdef extern from "engine/engine.h" nogil:
         pass
     cdef struct engine_event:
         int kind, board, lane, error
+    enum: ENGINE_THREADS
     engine *engine_new(int *error)
+    int engine_use_threads(engine *, unsigned threads, bint pinned)
+    void engine_spin(engine *, unsigned us)
     void engine_free(engine *)
     int engine_add_board(engine *, transport *, const engine_options *)
     int engine_add_link(engine *, engine_link *)
@@ -140,12 +143,16 @@ cdef class Engine:
     cdef capture *capture
     cdef list owners, faults
 
-    def __cinit__(self):
+    def __cinit__(self, *, int threads=1, bint pinned=False, int spin_us=0):
         cdef int error
         self.owners, self.faults = [], []
         self.engine = engine_new(&error)
         if self.engine is NULL:
             check(error, "make an engine")
+        if not 1 <= threads <= ENGINE_THREADS or not 0 <= spin_us <= 1000000:
+            raise TinymuxError(f"an engine has 1 to {ENGINE_THREADS} threads, which spin for 0 to 1000000 us")
+        check(engine_use_threads(self.engine, threads, pinned), "make an engine")
+        engine_spin(self.engine, spin_us)
 
     def __dealloc__(self):
         with nogil:

@@ -1,6 +1,8 @@
-/* Boards and tuns on the loop: see engine.h. */
+/* Boards and tuns on their loops: see engine.h. */
+#define _GNU_SOURCE
 #include "ports.h"
 #include <errno.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -22,7 +24,7 @@ static void run_board(struct loop_task *task, uint64_t now_ns)
     if (result < 0 && !board->gone) {
         board->gone = true;
         if (board->wire.fd >= 0)
-            loop_remove(&board->engine->loop, &board->wire);
+            loop_remove(board->loop, &board->wire);
         board_tell(board, EVENT_board_gone, -1, -result);
     }
 }
@@ -40,7 +42,6 @@ struct call {
     int board, lane, fd;
     struct transport *transport;
     struct link *link;
-    struct capture *capture;
     const uint8_t *setup;
     uint8_t *data;
     unsigned length;
@@ -50,7 +51,8 @@ struct call {
 
 static struct engine_board *board_of(struct engine *engine, int board)
 {
-    return board >= 0 && board < engine->count ? engine->boards[board] : NULL;
+    const int count = __atomic_load_n(&engine->count, __ATOMIC_ACQUIRE);
+    return board >= 0 && board < count ? engine->boards[board] : NULL;
 }
 
 static struct port *port_of(struct engine *engine, int board, int lane)
@@ -59,30 +61,36 @@ static struct port *port_of(struct engine *engine, int board, int lane)
     return found && lane >= 0 && lane < LANES ? &found->ports[lane] : NULL;
 }
 
+/* Boards go to the threads in turn. */
+static struct loop *loop_of(struct engine *engine, int board)
+{
+    return &engine->loops[board < 0 ? 0 : (unsigned)board % engine->threads];
+}
+
 static int do_add_link(void *context)
 {
     struct call *call = context;
     struct engine *engine = call->engine;
     struct link *link = call->link;
-    if (engine->count == ENGINE_BOARDS)
-        return -ENOSPC;
     struct engine_board *board = calloc(1, sizeof *board);
     if (!board)
         return -ENOMEM;
-    *board = (struct engine_board){ .engine = engine, .number = engine->count, .link = link };
+    *board = (struct engine_board){ .engine = engine, .number = call->board, .link = link };
+    board->loop = loop_of(engine, call->board);
     board->task = (struct loop_task){ .run = run_board, .deadline = board_deadline };
     board->wire = (struct loop_source){ .fd = link->fd, .ready = wire_ready };
     ports_init(board);
-    int result = board->wire.fd < 0 ? 0 : loop_add(&engine->loop, &board->wire, EPOLLIN);
+    int result = board->wire.fd < 0 ? 0 : loop_add(board->loop, &board->wire, EPOLLIN);
     if (result < 0) {
         free(board);
         return result;
     }
     link->owner = &ports_owner;
     link->context = board;
-    loop_add_task(&engine->loop, &board->task);
-    engine->boards[engine->count] = board;
-    return __atomic_fetch_add(&engine->count, 1, __ATOMIC_RELEASE);
+    loop_add_task(board->loop, &board->task);
+    engine->boards[call->board] = board;
+    __atomic_store_n(&engine->count, call->board + 1, __ATOMIC_RELEASE);
+    return call->board;
 }
 
 static int do_replace_board(void *context)
@@ -95,12 +103,12 @@ static int do_replace_board(void *context)
     if (!link)
         return -ENOTSUP;
     if (!board->gone && board->wire.fd >= 0)
-        loop_remove(&call->engine->loop, &board->wire);
+        loop_remove(board->loop, &board->wire);
     board->gone = true;
     int result = board_link_reopen(link, call->transport);
     board->wire.fd = call->transport->fd;
     if (result == 0 && board->wire.fd >= 0)
-        result = loop_add(&call->engine->loop, &board->wire, EPOLLIN);
+        result = loop_add(board->loop, &board->wire, EPOLLIN);
     if (result < 0) {
         link->error = result;
         return result;
@@ -179,14 +187,13 @@ static int do_on_link(void *context)
     return call->fn(board->link->board, call->context);
 }
 
-static int do_capture(void *context)
+/* This thread hands over no packets any more. */
+static int do_end_capture(void *context)
 {
     struct call *call = context;
-    struct engine *engine = call->engine;
-    engine->capture = call->capture;
-    for (int i = 0; i < engine->count && !call->capture; i++)
+    for (int i = call->board; i < call->engine->count; i += (int)call->engine->threads)
         for (unsigned lane = 0; lane < LANES; lane++)
-            engine->boards[i]->ports[lane].interface = -1;
+            call->engine->boards[i]->ports[lane].interface = -1;
     return 0;
 }
 
@@ -194,7 +201,7 @@ static int do_capture_lane(void *context)
 {
     struct call *call = context;
     struct port *port = port_of(call->engine, call->board, call->lane);
-    if (!port || !call->engine->capture)
+    if (!port)
         return -EINVAL;
     port->interface = call->fd;
     return 0;
@@ -203,7 +210,7 @@ static int do_capture_lane(void *context)
 static int do_close(void *context)
 {
     struct call *call = context;
-    for (int i = 0; i < call->engine->count; i++) {
+    for (int i = call->board; i < call->engine->count; i += (int)call->engine->threads) {
         struct engine_board *board = call->engine->boards[i];
         for (unsigned lane = 0; lane < LANES; lane++)
             port_close(&board->ports[lane]);
@@ -212,10 +219,28 @@ static int do_close(void *context)
     return 0;
 }
 
+/* Call fn on the board's thread. */
+static int board_call(loop_fn *fn, struct call *call)
+{
+    return loop_call(loop_of(call->engine, call->board), fn, call);
+}
+
+/* Call fn on every thread, for the boards call.board, + threads, + 2 threads... */
+static void everywhere(struct engine *engine, loop_fn *fn)
+{
+    for (unsigned i = 0; i < engine->threads; i++) {
+        struct call call = { .engine = engine, .board = (int)i };
+        loop_call(&engine->loops[i], fn, &call);
+    }
+}
+
 int engine_add_link(struct engine *engine, struct link *link)
 {
-    struct call call = { .engine = engine, .link = link };
-    return loop_call(&engine->loop, do_add_link, &call);
+    pthread_mutex_lock(&engine->lock);
+    struct call call = { .engine = engine, .board = engine->count, .link = link };
+    int result = engine->count == ENGINE_BOARDS ? -ENOSPC : board_call(do_add_link, &call);
+    pthread_mutex_unlock(&engine->lock);
+    return result;
 }
 
 int engine_add_board(struct engine *engine, struct transport *transport, const struct options *options)
@@ -230,55 +255,61 @@ int engine_add_board(struct engine *engine, struct transport *transport, const s
 int engine_replace_board(struct engine *engine, int board, struct transport *transport)
 {
     struct call call = { .engine = engine, .board = board, .transport = transport };
-    return loop_call(&engine->loop, do_replace_board, &call);
+    return board_call(do_replace_board, &call);
 }
 
 int engine_attach(struct engine *engine, int board, int lane, int fd)
 {
     struct call call = { .engine = engine, .board = board, .lane = lane, .fd = fd };
-    return loop_call(&engine->loop, do_attach, &call);
+    return board_call(do_attach, &call);
 }
 
 int engine_detach(struct engine *engine, int board, int lane)
 {
     struct call call = { .engine = engine, .board = board, .lane = lane };
-    return loop_call(&engine->loop, do_detach, &call);
+    return board_call(do_detach, &call);
 }
 
 int engine_reset(struct engine *engine, int board, int lane)
 {
     struct call call = { .engine = engine, .board = board, .lane = lane };
-    return loop_call(&engine->loop, do_reset, &call);
+    return board_call(do_reset, &call);
 }
 
 int engine_replace_lane(struct engine *engine, int board, int lane, int fd)
 {
     struct call call = { .engine = engine, .board = board, .lane = lane, .fd = fd };
-    return loop_call(&engine->loop, do_replace_lane, &call);
+    return board_call(do_replace_lane, &call);
 }
 
 int engine_control(struct engine *engine, int board, const uint8_t setup[8], uint8_t *data, unsigned length)
 {
     struct call call = { .engine = engine, .board = board, .setup = setup, .data = data, .length = length };
-    return loop_call(&engine->loop, do_control, &call);
+    return board_call(do_control, &call);
 }
 
 int engine_on_link(struct engine *engine, int board, engine_link_fn *fn, void *context)
 {
     struct call call = { .engine = engine, .board = board, .fn = fn, .context = context };
-    return loop_call(&engine->loop, do_on_link, &call);
+    return board_call(do_on_link, &call);
 }
 
 int engine_capture(struct engine *engine, struct capture *capture)
 {
-    struct call call = { .engine = engine, .capture = capture };
-    return loop_call(&engine->loop, do_capture, &call);
+    pthread_mutex_lock(&engine->lock);
+    everywhere(engine, do_end_capture);
+    engine->capture = capture;
+    pthread_mutex_unlock(&engine->lock);
+    return 0;
 }
 
 int engine_capture_lane(struct engine *engine, int board, int lane, int interface)
 {
     struct call call = { .engine = engine, .board = board, .lane = lane, .fd = interface };
-    return loop_call(&engine->loop, do_capture_lane, &call);
+    pthread_mutex_lock(&engine->lock);
+    int result = engine->capture ? board_call(do_capture_lane, &call) : -EINVAL;
+    pthread_mutex_unlock(&engine->lock);
+    return result;
 }
 
 /* --- the engine as a whole ---------------------------------------------------------------------------------------- */
@@ -290,12 +321,36 @@ struct engine *engine_new(int *error)
     if (!engine)
         return NULL;
     *error = events_init(&engine->events);
-    if (*error == 0 && (*error = loop_init(&engine->loop)) < 0)
+    if (*error == 0 && (*error = loop_init(&engine->loops[0])) < 0)
         events_free(&engine->events);
-    if (*error == 0)
-        return engine;
-    free(engine);
-    return NULL;
+    if (*error < 0) {
+        free(engine);
+        return NULL;
+    }
+    engine->threads = 1;
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_mutex_init(&engine->capture_lock, NULL);
+    return engine;
+}
+
+int engine_use_threads(struct engine *engine, unsigned threads, bool pinned)
+{
+    if (!threads || threads > ENGINE_THREADS)
+        return -EINVAL;
+    pthread_mutex_lock(&engine->lock);
+    int result = engine->count || engine->threads > 1 ? -EBUSY : 0;
+    while (result == 0 && engine->threads < threads)
+        if ((result = loop_init(&engine->loops[engine->threads])) == 0)
+            loop_spin(&engine->loops[engine->threads++], engine->loops[0].spin_ns);
+    engine->pinned = pinned;
+    pthread_mutex_unlock(&engine->lock);
+    return result;
+}
+
+void engine_spin(struct engine *engine, unsigned us)
+{
+    for (unsigned i = 0; i < engine->threads; i++)
+        loop_spin(&engine->loops[i], us * UINT64_C(1000));
 }
 
 void engine_free(struct engine *engine)
@@ -307,21 +362,60 @@ void engine_free(struct engine *engine)
         engine->boards[i]->link->ops->free(engine->boards[i]->link);
         free(engine->boards[i]);
     }
-    loop_free(&engine->loop);
+    for (unsigned i = 0; i < engine->threads; i++)
+        loop_free(&engine->loops[i]);
     events_free(&engine->events);
+    pthread_mutex_destroy(&engine->lock);
+    pthread_mutex_destroy(&engine->capture_lock);
     free(engine);
+}
+
+/* Each thread on a CPU of its own, of those that we may use, as long as there are some. */
+static int pin(pthread_t thread, unsigned number)
+{
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all) < 0)
+        return -errno;
+    number %= (unsigned)CPU_COUNT(&all);
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all) && !number--) {
+            CPU_SET(cpu, &one);
+            break;
+        }
+    return -pthread_setaffinity_np(thread, sizeof one, &one);
+}
+
+static void stop(struct engine *engine)
+{
+    for (unsigned i = 0; i < engine->threads; i++)
+        loop_stop(&engine->loops[i]);
 }
 
 int engine_start(struct engine *engine)
 {
-    return loop_start(&engine->loop, "tinymux-engine");
+    int result = 0;
+    pthread_mutex_lock(&engine->lock);
+    for (unsigned i = 0; i < engine->threads && result == 0; i++) {
+        char name[] = "tinymux-engine\0"; /* from the second on with its number */
+        if (i)
+            name[sizeof name - 2] = (char)('0' + i);
+        result = loop_start(&engine->loops[i], name);
+        if (result == 0 && engine->pinned)
+            result = pin(engine->loops[i].thread, i);
+    }
+    if (result < 0 && result != -EALREADY)
+        stop(engine);
+    pthread_mutex_unlock(&engine->lock);
+    return result;
 }
 
 void engine_stop(struct engine *engine)
 {
-    struct call call = { .engine = engine };
-    loop_stop(&engine->loop);
-    loop_call(&engine->loop, do_close, &call);
+    pthread_mutex_lock(&engine->lock);
+    stop(engine);
+    everywhere(engine, do_close);
+    pthread_mutex_unlock(&engine->lock);
 }
 
 const struct lane_counters *engine_lane_counters(struct engine *engine, int board, int lane)

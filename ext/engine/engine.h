@@ -1,11 +1,11 @@
-/* The engine: many boards, their lanes on tuns, one thread. Safe to call from any thread but its own. */
+/* The engine: many boards, their lanes on tuns, one thread or a few. Safe to call from any thread but its own. */
 #ifndef TINYMUX_ENGINE_H
 #define TINYMUX_ENGINE_H
 #include "capture.h"
 #include "events.h"
 #include "link.h"
 
-enum { ENGINE_BOARDS = 128 };
+enum { ENGINE_BOARDS = 128, ENGINE_THREADS = 10 };
 
 struct engine; /* opaque */
 
@@ -13,6 +13,14 @@ struct engine; /* opaque */
 struct engine *engine_new(int *error);
 /* Stops it first. */
 void engine_free(struct engine *);
+
+/* So many threads from the first board on, which go to them in turn, each for good; pinned: each thread to a CPU of its
+ * own. -EINVAL: none or too many; -EBUSY: there are boards, or it has been said. */
+int engine_use_threads(struct engine *, unsigned threads, bool pinned);
+
+/* After anything happened, look for more for so long before sleeping: it costs that CPU time and saves a wake-up. Any
+ * time. 0, at first: sleep at once. */
+void engine_spin(struct engine *, unsigned us);
 
 /* A board's number, from 0; its tinies are all in reset. -EPROTO: the firmware speaks another protocol; -ENOSPC: too
  * many boards; or the transport's error. The transport must outlive the engine. */
@@ -36,9 +44,9 @@ int engine_reset(struct engine *, int board, int lane);
 /* Go on with another file for a lane of ttys, which is duplicated. -ENOTSUP: lanes of that link are no files; -EINVAL or
  * -ENXIO: no such board or lane; or a negative errno. */
 int engine_replace_lane(struct engine *, int board, int lane, int fd);
-/* A control transfer, as struct transport_ops has it, on the engine's thread. */
+/* A control transfer, as struct transport_ops has it, on the board's thread. */
 int engine_control(struct engine *, int board, const uint8_t setup[8], uint8_t *data, unsigned length);
-/* Call fn with the board's link, on the engine's thread (programming_do, for example). Its result, or -EINVAL. */
+/* Call fn with the board's link, on the board's thread (programming_do, for example). Its result, or -EINVAL. */
 typedef int engine_link_fn(struct board_link *, void *context);
 int engine_on_link(struct engine *, int board, engine_link_fn *, void *context);
 

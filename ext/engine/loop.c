@@ -97,14 +97,19 @@ static void wait_and_dispatch(struct loop *loop)
 {
     struct epoll_event events[BATCH];
     struct timespec timeout = { 0 }, *limit = &timeout;
-    uint64_t deadline = earliest(loop);
-    if (deadline == UINT64_MAX) {
+    const uint64_t deadline = earliest(loop), spin = __atomic_load_n(&loop->spin_ns, __ATOMIC_RELAXED);
+    const uint64_t now = spin || (deadline && deadline != UINT64_MAX) ? now_ns() : 0;
+    if (!deadline || (spin && now < loop->spin_until)) {
+        ; /* only look */
+    } else if (deadline == UINT64_MAX) {
         limit = NULL;
-    } else if (deadline) {
-        uint64_t now = now_ns(), wait = deadline > now ? deadline - now : 0;
+    } else {
+        uint64_t wait = deadline > now ? deadline - now : 0;
         timeout = (struct timespec){ .tv_sec = (time_t)(wait / NS_PER_S), .tv_nsec = (long)(wait % NS_PER_S) };
     }
     int count = epoll_pwait2(loop->epoll, events, BATCH, limit, NULL);
+    if (spin && (count > 0 || deadline <= now))
+        loop->spin_until = now_ns() + spin;
     for (int i = 0; i < count; i++) {
         struct loop_source *source = events[i].data.ptr;
         if (source->fd >= 0) /* not removed by one before it */
@@ -133,6 +138,11 @@ static void *thread(void *context)
         pthread_mutex_unlock(&loop->lock);
     }
     return NULL;
+}
+
+void loop_spin(struct loop *loop, uint64_t ns)
+{
+    __atomic_store_n(&loop->spin_ns, ns, __ATOMIC_RELAXED);
 }
 
 int loop_start(struct loop *loop, const char *name)

@@ -29,6 +29,8 @@ struct loop {
     int epoll;
     struct loop_source mailbox; /* an eventfd: letters wait */
     struct loop_task *tasks;
+    uint64_t spin_ns;    /* see loop_spin */
+    uint64_t spin_until; /* CLOCK_MONOTONIC */
     pthread_t thread;
     pthread_mutex_t lock;  /* for what follows */
     pthread_cond_t done;   /* a letter is answered, or the thread ends */
@@ -45,6 +47,9 @@ void loop_free(struct loop *);
 int loop_add(struct loop *, struct loop_source *, uint32_t events);
 void loop_remove(struct loop *, struct loop_source *);
 void loop_add_task(struct loop *, struct loop_task *);
+
+/* Poll for so long after anything happened before sleeping. Any time, by any thread. */
+void loop_spin(struct loop *, uint64_t ns);
 
 /* 0, -EALREADY, or a negative errno. */
 int loop_start(struct loop *, const char *name);

@@ -9,6 +9,17 @@ void board_tell(struct engine_board *board, enum engine_event_kind kind, int lan
     events_put(&board->engine->events, (struct engine_event){ kind, board->number, lane, error });
 }
 
+/* A capture takes packets from one thread at a time; only while there are more do they take turns. */
+static void capture(const struct port *port, bool out, const uint8_t *packet, unsigned length)
+{
+    struct engine *engine = port->board->engine;
+    if (engine->threads > 1)
+        pthread_mutex_lock(&engine->capture_lock);
+    capture_packet(engine->capture, (unsigned)port->interface, out, packet, length);
+    if (engine->threads > 1)
+        pthread_mutex_unlock(&engine->capture_lock);
+}
+
 /* --- what the link asks for --------------------------------------------------------------------------------------- */
 
 static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
@@ -20,7 +31,7 @@ static int take(void *context, unsigned lane, uint8_t *packet, unsigned size)
     if (news)
         board_tell(board, EVENT_tun_error, (int)lane, -length);
     if (length > 0 && port->interface >= 0)
-        capture_packet(board->engine->capture, (unsigned)port->interface, true, packet, (unsigned)length);
+        capture(port, true, packet, (unsigned)length);
     return length;
 }
 
@@ -31,7 +42,7 @@ static void give(void *context, unsigned lane, const uint8_t *packet, unsigned l
     struct port *port = &board->ports[lane];
     bool news = false;
     if (port->interface >= 0)
-        capture_packet(board->engine->capture, (unsigned)port->interface, false, packet, length);
+        capture(port, false, packet, length);
     int result = port->tun.fd < 0 ? -ENOTCONN : tun_write(&port->tun, packet, length, &news);
     if (result == -EAGAIN)
         COUNT(counters->drop_tun_full);
@@ -85,7 +96,7 @@ int port_open(struct port *port, int fd)
     port->tun = tun;
     port->source.fd = tun.fd;
     /* Edges only: a tun is not read before its lane can take a packet, however long packets wait. */
-    result = loop_add(&port->board->engine->loop, &port->source, EPOLLIN | EPOLLET);
+    result = loop_add(port->board->loop, &port->source, EPOLLIN | EPOLLET);
     if (result < 0)
         port_close(port);
     return result;
@@ -94,7 +105,7 @@ int port_open(struct port *port, int fd)
 void port_close(struct port *port)
 {
     if (port->source.fd >= 0)
-        loop_remove(&port->board->engine->loop, &port->source);
+        loop_remove(port->board->loop, &port->source);
     port->source.fd = -1;
     tun_close(&port->tun);
 }

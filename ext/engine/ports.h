@@ -20,6 +20,7 @@ struct engine_board {
     struct loop_task task;
     struct loop_source wire; /* the link's fd */
     struct engine *engine;
+    struct loop *loop; /* the board's thread, for good */
     int number;
     bool gone;
     struct link *link;
@@ -27,10 +28,14 @@ struct engine_board {
 };
 
 struct engine {
-    struct loop loop;
+    struct loop loops[ENGINE_THREADS];
+    unsigned threads; /* of these */
+    bool pinned;
+    pthread_mutex_t lock; /* for starting, stopping, adding boards and the choice of the capture */
     struct engine_board *boards[ENGINE_BOARDS];
     int count;
     struct capture *capture; /* NULL: none */
+    pthread_mutex_t capture_lock; /* where several threads hand packets over */
     struct events events;
 };
 

@@ -1,5 +1,5 @@
 /* Commands from many threads while packets flow: for the thread sanitizer, which ends the program where it finds a
- * race. stress_threads [ROUNDS] */
+ * race. stress_threads [ROUNDS [THREADS]]: so many of the engine's, pinned. */
 #include "engine.h"
 #include "model_board.h"
 #include <errno.h>
@@ -79,13 +79,15 @@ static void *traffic(void *context)
 
 int main(int argc, char **argv)
 {
-    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 3;
+    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 3, threads_of_engine = argc > 2 ? (unsigned)atoi(argv[2]) : 1;
     for (unsigned round = 0; round < rounds; round++) {
         struct model_board *models[BOARDS];
         struct options options = OPTIONS_DEFAULT;
         pthread_t threads[THREADS + BOARDS];
         int fds[BOARDS], error;
         CHECK((engine = engine_new(&error)));
+        CHECK(engine_use_threads(engine, threads_of_engine, threads_of_engine > 1) == 0);
+        engine_spin(engine, 50 * (round & 1));
         CHECK(options_set(&options, "startup_ms", 1) == 0);
         for (int i = 0; i < BOARDS; i++) {
             models[i] = model_new(64);
