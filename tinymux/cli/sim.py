@@ -37,11 +37,11 @@ APART = 0.02  # s between the packets that are sent where none are given
 @click.option(
     "--seconds",
     type=click.FloatRange(0.001, 3600),
-    help=f"Board time to run.  [default: {SECONDS}, or as long as COMMAND takes]",
+    help=f"Board time to run.  [default: {SECONDS}, or until COMMAND ends]",
 )
 @click.option("--rc-error", type=click.IntRange(-100_000, 100_000), default=0, metavar="PPM", help="Of its oscillator.")
 @click.option("--seed", type=int, default=0, help="RAM at power-on.")
-@click.option("-o", "--output", type=click.Choice(["plain", "json"]), default="plain", help="json: one object.")
+@click.option("-o", "--output", type=click.Choice(["plain", "json"]), default="plain", help="json is one object.")
 @click.option(
     "--gdb",
     type=click.IntRange(0, 65535),
@@ -50,7 +50,7 @@ APART = 0.02  # s between the packets that are sent where none are given
     metavar="[PORT]",
     help="Wait for avr-gdb at 127.0.0.1:PORT, a free one by default, and let it have the tiny.",
 )
-@click.option("--report", type=FILE, help="Write the figures there.  [default: stdout, stderr behind COMMAND]")
+@click.option("--report", type=FILE, help="Write the figures there.  [default: stdout, or stderr with a COMMAND]")
 def sim(  # noqa: PLR0917  # by name only, as click calls it
     image: Path,
     command: tuple[str, ...],
@@ -64,9 +64,9 @@ def sim(  # noqa: PLR0917  # by name only, as click calls it
     gdb: int | None,
     report: Path | None,
 ) -> None:
-    """Run an image in the simulator with packets for it, and tell what it did and where its cycles went.
+    """Run an image in the simulator with packets for it; tell what it did and where its cycles went.
 
-    Its packets are one of each kind, those of a capture, or those of COMMAND, which runs in a network
+    The packets are one of each kind, those of a capture, or those of COMMAND, which runs in a network
     of its own where the tiny is at $TINY, 10.16.0.16. One word is given to the shell; several are a
     program and its arguments. Its exit status is passed on.
 
@@ -117,6 +117,8 @@ def sim(  # noqa: PLR0917  # by name only, as click calls it
                 time.sleep(TICK)
     if answers:
         pcap.write(answers, bench.came)
+    if command and not report:
+        print(file=sys.stderr)  # its last line may have no end
     _tell(bench, output, report, sys.stderr if command else sys.stdout)
     if bench.tiny.illegal and not status:
         raise TinymuxError(f"{image}: it ran into {bench.tiny.illegal} words that are no instruction")

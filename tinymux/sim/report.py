@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Any
 
 from tinymux.sim.bench import Bench
 
 TROUBLE = ("drop_", "coll", "susp")  # what a lane's counters of trouble begin with
 STRETCHES = 8  # shown to people
+PIPED = 120, 0  # columns, where there is no terminal
 
 
 def figures(bench: Bench) -> dict[str, Any]:
@@ -81,4 +84,5 @@ def _blind(stretches: list[dict[str, Any]]) -> Iterator[str]:
     yield "most cycles from one look at the pins to the next:"
     for stretch in stretches:
         path = ", ".join(f"{label} {cycles}" for label, cycles in stretch["path"])
-        yield f"{stretch['cycles']:>7,}  {stretch['from']} to {stretch['to']}: {path}"
+        line = f"{stretch['cycles']:>7,}  {stretch['from']} to {stretch['to']}: {path}"
+        yield from wrap(line, get_terminal_size(PIPED).columns, subsequent_indent=" " * 9)
