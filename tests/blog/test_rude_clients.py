@@ -101,7 +101,8 @@ def test_nginx_keeps_the_worst_away(site):
 
     assert b"400 Bad Request" in answer(site.address, b"\0\xff\x16\x03\r\n\r\n")
     assert b" 404 " in status(b"GET /" + b"y" * 4000 + b" HTTP/1.0\r\n\r\n")
-    assert b" 414 " in status(b"GET /" + b"y" * 40_000 + b" HTTP/1.0\r\n\r\n")
+    far_too_long = status(b"GET /" + b"y" * 40_000 + b" HTTP/1.0\r\n\r\n")
+    assert not far_too_long or b" 414 " in far_too_long, "it may reset the connection before all of that has come"
     assert b" 413 " in status(b"POST /now HTTP/1.0\r\nContent-Length: 100\r\n\r\n" + b"z" * 100)
     assert b" 405 " in status(b"POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nt=z")
     assert b" 200 " in status(*(bytes([byte]) for byte in b"GET / HTTP/1.0\r\n\r\n"), pause=0.005)

@@ -10,6 +10,8 @@ from tinymux.web.routes import Routes
 
 # A tiny answers each connection for itself, so they may wait in line at its interface; see network.QUEUE_LENGTH.
 CONNECTIONS_PER_TINY = 32
+# Clients that wait, or say nothing: they hold a connection until one of the timeouts below.
+IDLE_CONNECTIONS = 512
 
 # Each byte of a request holds the lane for some 40 us, so nothing is sent but "GET / HTTP/1.0" and an empty line:
 # no headers of the client's, none of nginx's own, no body.
@@ -29,6 +31,9 @@ http {{
     log_format upstream '$status $upstream_addr';
     access_log /dev/stdout upstream;
     server_tokens off;
+    client_header_timeout 10s;
+    client_body_timeout 10s;
+    reset_timedout_connection on;
     client_body_temp_path temp;
     proxy_temp_path temp;
     fastcgi_temp_path temp;
@@ -139,6 +144,6 @@ def configuration(site: Sequence[IPv4Address] | Routes, listen: str, user: str |
     return TEMPLATE.format(
         user=f"user {user} {user};\n" if user else "",
         # Each request holds one connection to the client and one to a tiny.
-        connections=2 * CONNECTIONS_PER_TINY * len(tinies) + 64,
+        connections=2 * CONNECTIONS_PER_TINY * len(tinies) + IDLE_CONNECTIONS,
         site=text,
     )
