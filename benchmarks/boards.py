@@ -1,8 +1,9 @@
 """What bench_boards.py runs in a network namespace of its own: boards.py BOARDS SIZE [OPTION=NUMBER...], prints JSON.
 
-Synthetic boards at full line rate on real tuns: each lane has its next packet at once, so that nothing but its own half
-duplex lies between two of them. The packets wait in the tuns before it begins. Their answers go up the kernel's stack to
-a socket that is full, within the engine's writes: that work is in the thread's CPU time, as are the synthetic boards.
+Synthetic boards at full line rate on real tuns: each lane has its next packet at once, so that nothing but its own
+half duplex lies between two of them. The packets wait in the tuns before a round begins. Their answers go up the
+kernel's stack to a socket that is full, within the engine's writes: that work is in the thread's CPU time, and so is
+that of the synthetic boards.
 """
 
 from __future__ import annotations

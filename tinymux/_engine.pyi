@@ -76,8 +76,9 @@ class Loopback(Link):
     def __init__(self) -> None: ...
 
 class SyntheticBoard:
-    """A board without its chips, for load (ext/engine/synthetic.h): pump and sixteen tinies that answer every IPv4 packet.
-    Its time passes as fast as it is asked to."""
+    """A board without its chips, for load (ext/engine/synthetic.h): pump, and sixteen tinies that answer every IPv4
+    packet. Its time passes as fast as it is asked to.
+    """
 
     def __init__(self) -> None: ...
     @property

@@ -77,6 +77,8 @@ class Bridge:
     options: the engine's, by name (ext/engine/options.h).
     faults: what befalls all packets, by name, to see how programs bear it: probabilities `drop`, `corrupt`,
         `byte_loss`, `duplicate`, `reorder`, `delay` by `delay_ms`; the same `seed` gives the same. In docs/bridge.md.
+    threads: how many serve the boards, which go to them in turn; pinned: each on a CPU of its own.
+    spin_us: for so long they look for more after anything happened, before they sleep: latency for CPU time.
     keeper: keeps the interfaces when the Bridge stops, for the next one (tuns.Keeper).
 
     Nothing is made before `start`. Whatever fails on the way, nothing of it is left behind. A tiny that falls silent
@@ -93,6 +95,9 @@ class Bridge:
         options: Mapping[str, int] | None = None,
         keeper: Keeper | None = None,
         faults: Mapping[str, float] | None = None,
+        threads: int = 1,
+        pinned: bool = False,
+        spin_us: int = 0,
     ) -> None:
         if not boards:
             raise BoardError("a Bridge needs a board, for example tinymux.SimulatedBoard()")
@@ -103,6 +108,7 @@ class Bridge:
         self.netns, self.prefix = netns, prefix
         self._plain_tcp, self._options = plain_tcp, dict(options or {})
         self._keeper, self._faults = keeper, faults
+        self._threads, self._pinned, self._spin_us = threads, pinned, spin_us
         names = interface_names(prefix, len(lanes))
         self.nodes = tuple(
             Node(index, board, lane, names[index], self.plan.node(index), self)
@@ -146,7 +152,7 @@ class Bridge:
             names, mtus = zip(*((node.interface, node.mtu) for node in self.nodes), strict=True)
             interfaces = Interfaces(namespace, self.plan, names, mtus, self._keeper)
             stack.callback(interfaces.close)
-            engine = Engine()
+            engine = Engine(threads=self._threads, pinned=self._pinned, spin_us=self._spin_us)
             opened = [self._add(engine, board, stack) for board in self.boards]
             for node, interface in zip(self.nodes, interfaces, strict=True):
                 engine.attach(node.board, node.lane, interface.fd)
@@ -197,9 +203,10 @@ class Bridge:
             self._interfaces.resize(node.index, node.mtu)
 
     def probe(self) -> None:
-        """Come back once the engine's thread has answered, for whoever feeds a watchdog."""
-        with suppress(BoardError):  # a board that is away is no fault of the thread's
-            self._running_engine().control(0, 0xC0, PROTOCOL["requests"]["VERSION"], 0, 0, 4)
+        """Come back once each of the engine's threads has answered, for whoever feeds a watchdog."""
+        for board in range(min(self._threads, len(self.boards))):
+            with suppress(BoardError):  # a board that is away is no fault of the thread's
+                self._running_engine().control(board, 0xC0, PROTOCOL["requests"]["VERSION"], 0, 0, 4)
 
     def fault_counters(self) -> list[dict[str, int]]:
         """How often each of the `faults` befell a packet, one dict for each board; after the end, as they were then.

@@ -38,6 +38,8 @@ def test_boards_are_named_by_serial_or_path(tmp_path: Path) -> None:
         ("network = '10.16.0.0/28'\n[[board]]\nsimulated = true", "has no room for 16 nodes"),
         ("prefix = 'much-too-long-a-prefix'\n[[board]]\nsimulated = true", "cannot begin interface names"),
         ("[[board]]\nsimulated = true\n[options]\ngap = true", "options.gap: must be a number"),
+        ("[[board]]\nsimulated = true\n[threads]\ncount = 0", "threads.count: must be from 1 to 10"),
+        ("[[board]]\nsimulated = true\n[threads]\nnumber = 2", "threads.number: there is no such key"),
         ("[[board]]\nsimulated = true\n[nginx]\nport = 3", "nginx.port: there is no such key"),
         ("[[board]]\nsimulated = true\n[blog]\nfolder = 3", "blog.folder: must be text"),
         ("[[board]]\nsimulated = true\n[blog]\npath = '/srv'", "blog.path: there is no such key"),

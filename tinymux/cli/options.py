@@ -24,6 +24,13 @@ BRIDGE = (
         default=None,
         help="TCP without timestamps, SACK and window scaling in the namespace.  [default: only in one made here]",
     ),
+    click.option(
+        "--spin",
+        type=click.IntRange(0, 1_000_000),
+        default=0,
+        metavar="US",
+        help="Look for more packets for so long before sleeping: latency for CPU time.",
+    ),
     click.option("--tune", multiple=True, metavar="NAME=NUMBER", help="Engine option, for example gap=4. Repeatable."),
     click.option(
         "--faults",
@@ -66,6 +73,7 @@ def make_bridge(
     netns: str | None,
     prefix: str,
     plain_tcp: bool | None,
+    spin: int,
     tune: tuple[str, ...],
     faults: str | None,
     **simulation: Any,
@@ -78,6 +86,7 @@ def make_bridge(
         netns=netns,
         prefix=prefix,
         plain_tcp=plain_tcp,
+        spin_us=spin,
         options=dict(map(_tuned, tune)),
         faults=dict(map(_fault, faults.split(","))) if faults else None,
     )

@@ -14,6 +14,7 @@ from tinymux.errors import NetworkError, TinymuxError
 from tinymux.network import NODES_PER_BOARD, Plan, interface_names
 
 LISTEN = "127.0.0.1:8080"
+THREADS = 10  # at most, ext/engine/engine.h
 NAMES = ("simulated", "serial", "path", "label")
 
 
@@ -44,6 +45,9 @@ class Configuration:
     netns: str | None = None
     listen: str | None = LISTEN
     blog: Path | None = None
+    threads: int = 1
+    pinned: bool = False
+    spin_us: int = 0
     options: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -68,6 +72,7 @@ class Configuration:
         listen = _take(nginx, "listen", str, "nginx.")
         blog = _take(given, "blog", dict) or {}
         folder = _take(blog, "folder", str, "blog.")
+        threads = _take(given, "threads", dict) or {}
         options = _take(given, "options", dict) or {}
         made = cls(
             boards=tuple(_board(table, number) for number, table in enumerate(tables, 1)),
@@ -76,9 +81,12 @@ class Configuration:
             netns=_take(given, "netns", str),
             listen=LISTEN if listen is None else listen or None,
             blog=Path(folder) if folder else None,
+            threads=_within(threads, "count", 1, THREADS),
+            pinned=_take(threads, "pinned", bool, "threads.") or False,
+            spin_us=_within(threads, "spin_us", 0, 1_000_000),
             options={name: _take(options, name, int, "options.") for name in list(options)},
         )
-        for left, where in ((given, ""), (nginx, "nginx."), (blog, "blog.")):
+        for left, where in ((given, ""), (nginx, "nginx."), (blog, "blog."), (threads, "threads.")):
             if left:
                 raise ConfigurationError(f"{where}{next(iter(left))}: there is no such key")
         if not made.boards:
@@ -96,7 +104,17 @@ class Configuration:
     def bridge(self, **more: Any) -> Bridge:
         """A Bridge as the file asks for; BoardError while a board is not here."""
         found = [entry.find() for entry in self.boards]
-        return Bridge(*found, network=self.network, prefix=self.prefix, netns=self.netns, options=self.options, **more)
+        return Bridge(
+            *found,
+            network=self.network,
+            prefix=self.prefix,
+            netns=self.netns,
+            options=self.options,
+            threads=self.threads,
+            pinned=self.pinned,
+            spin_us=self.spin_us,
+            **more,
+        )
 
 
 def _take(table: dict[str, Any], key: str, kind: type, where: str = "") -> Any:
@@ -106,6 +124,14 @@ def _take(table: dict[str, Any], key: str, kind: type, where: str = "") -> Any:
         named = {str: "text", int: "a number", bool: "true or false", list: "tables, [[board]]", dict: "a table"}
         raise ConfigurationError(f"{where}{key}: must be {named[kind]}")
     return value
+
+
+def _within(table: dict[str, Any], key: str, least: int, most: int) -> int:
+    """A number of [threads], by default its least."""
+    value = _take(table, key, int, "threads.")
+    if value is not None and not least <= value <= most:
+        raise ConfigurationError(f"threads.{key}: must be from {least} to {most}")
+    return least if value is None else int(value)
 
 
 def _board(table: Any, number: int) -> BoardEntry:
