@@ -75,7 +75,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one tiny is: what it does, and bytes done of all that this takes."""
+    """How far one tiny is: what it does, and bytes done of all that this takes. At its end: the outcome's action."""
 
     lane: int
     doing: str

@@ -290,6 +290,7 @@ class _Run:
         self.attempts = 1
         self.started = time.monotonic()
         self.step = ""
+        self.told = Progress(lane, "waiting", 0, 0)
 
     def go_on(self, data: bytes | None = None) -> None:
         """Begin the plan's next job, with the data of the last."""
@@ -346,7 +347,8 @@ class _Run:
     def _tell(self, report: Report) -> None:
         if self.programmer.tell and self.job:
             done = sum(_length(step) for step in self.job.steps[: report.step]) + report.done
-            self.programmer.tell(Progress(self.lane, self.job.doing, done, self.job.size))
+            self.told = Progress(self.lane, self.job.doing, done, self.job.size)
+            self.programmer.tell(self.told)
 
     def give_up(self) -> None:
         """Not finished: say what is left behind."""
@@ -362,6 +364,8 @@ class _Run:
         seconds = time.monotonic() - self.started
         self.outcome = replace(outcome, lane=self.lane, attempts=self.attempts, seconds=seconds)
         self.job = None
+        if self.programmer.tell:
+            self.programmer.tell(replace(self.told, doing=outcome.action))
 
 
 READ_ALL: Step = ("read", FLASH, ATTINY10.flash)

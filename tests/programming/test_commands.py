@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
 from tpibench import random_image
+
+from tinymux import cli
+from tinymux.boards import UsbBoard, find, usb
+from tinymux.cli import nodes, programming
 
 LOOP = b"\xff\xcf"  # rjmp . : a program that the gate admits, whatever follows
 TINYMUX = [sys.executable, "-m", "tinymux"]
@@ -68,8 +76,10 @@ def test_a_bar_for_each_tiny_on_a_terminal(tmp_path, files):
             except OSError:
                 break
         assert process.wait(30) == 0
-    assert b"simulated/2 writing" in shown and b"simulated/7 writing" in shown
-    assert b"simulated/7: written" in shown
+    plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown)
+    for node in (b"2", b"7"):
+        assert re.search(rb"simulated/%b +[^ \r\n]+ +\d+%% writing" % node, plain)
+        assert re.search(rb"simulated/%b +[^ \r\n]+ +100%% written" % node, plain)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +163,56 @@ def test_a_signal_ends_it_and_says_what_is_incomplete(tmp_path, files):
     assert rows[4]["action"] == "written"
     assert rows[3]["reason"] == "interrupted: its flash is incomplete, flash it again"
     assert "simulated/3: failed while writing" in error
+
+
+SERIAL, OTHER = "57383735373515070A0C", "57383735373515070B0D"
+
+
+@pytest.fixture
+def plugged(monkeypatch):
+    """Two boards on USB, one of which has a label."""
+    found = [
+        UsbBoard(path, serial, name, "1.00", "full", usb.READY, Path("/dev/null"))
+        for path, serial, name in (("1-2.3", SERIAL, "attic"), ("2-1", OTHER, ""))
+    ]
+    for module in (usb, programming):
+        monkeypatch.setattr(module, "plugged", lambda ask=False: found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("selector", "path", "lanes"),
+    [
+        ("attic/3-5", "1-2.3", [3, 4, 5]),
+        (f"{SERIAL}/all", "1-2.3", list(range(16))),
+        (f"{SERIAL.lower()}/0", "1-2.3", [0]),
+        ("1-2.3/15,0", "1-2.3", [0, 15]),
+        ("attic", "1-2.3", list(range(16))),
+        (f"{OTHER}/7", "2-1", [7]),
+        ("2-1/7", "2-1", [7]),
+    ],
+)
+def test_nodes_are_named_by_their_board_s_serial_number_path_or_label(plugged, selector, path, lanes):
+    [(name, found)] = nodes.parse([selector], "simulated").items()
+    assert find(name).path == path and found == lanes
+    file = Path("hello.elf")
+    assert nodes.pair([f"hello.elf@{selector}"], [], "simulated") == {name: dict.fromkeys(lanes, file)}
+
+
+def test_a_board_named_in_two_ways_is_one_board(plugged, files):
+    done = CliRunner().invoke(cli.commands, ["flash", f"{files[0]}@attic/3", f"{files[1]}@1-2.3/4"])
+    assert str(done.exception) == "attic and 1-2.3 are the same board: name its nodes in one way"
+
+
+def test_the_shell_completes_boards_nodes_and_files(plugged):
+    def completed(words, text):
+        complete = ShellComplete(cli.commands, {}, "tinymux", "_TINYMUX_COMPLETE")
+        return [(item.type, item.value) for item in complete.get_completions(words, text)]
+
+    assert completed(["flash", "--board"], "a") == [("plain", "attic")]
+    assert completed(["flash", "--node"], "") == [
+        ("plain", name) for name in ("all", "simulated/all", "attic/all", f"{OTHER}/all")
+    ]
+    assert completed(["flash"], "fir") == [("file", "fir")]
+    assert ("plain", "--always") in completed(["flash"], "--al")
+    assert completed([], "ver") == [("plain", "verify")]

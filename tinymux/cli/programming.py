@@ -7,23 +7,53 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from tinymux.boards import Board, find
+from tinymux.boards.usb import plugged
 from tinymux.cli.session import Signals
 from tinymux.errors import TinymuxError
 from tinymux.outcomes import Outcome, Progress
 from tinymux.programmer import Programmer
 
 Lanes = TypeVar("Lanes")
+COLOURS = {"written": "green", "unchanged": "green", "verified": "green", "failed": "red", "different": "red"}
 Command = Callable[..., Any]
 
+
+def complete_file(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem]:
+    """For the shell: files, for an argument that may have more than a file's name."""
+    return [CompletionItem(text, type="file")]
+
+
+def complete_board(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem]:
+    """For the shell: the boards that there are; an empty list rather than an error."""
+    names = ["simulated"]
+    with suppress(TinymuxError, ImportError):
+        names += [board.label for board in plugged()]
+    return [CompletionItem(name) for name in names if name.startswith(text)]
+
+
+def complete_node(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem]:
+    """For the shell: all, or all of a board."""
+    boards = [f"{item.value}/all" for item in complete_board(context, parameter, "")]
+    return [CompletionItem(name) for name in ("all", *boards) if name.startswith(text)]
+
+
 OPTIONS = (
-    click.option("--board", default="simulated", show_default=True, metavar="NAME", help="Board of nodes without one."),
+    click.option(
+        "--board",
+        default="simulated",
+        show_default=True,
+        metavar="NAME",
+        help="Board of nodes without one.",
+        shell_complete=complete_board,
+    ),
     click.option(
         "--state",
         type=click.Path(file_okay=False, path_type=Path),
@@ -39,7 +69,15 @@ OPTIONS = (
         help="auto: bars on a terminal, JSON lines elsewhere.",
     ),
 )
-NODE = click.option("--node", "nodes", multiple=True, metavar="NODES", help="Nodes, for example 3-7 or b0/3-7 or all.")
+NODE = click.option(
+    "--node",
+    "nodes",
+    multiple=True,
+    metavar="NODES",
+    help="Nodes, for example 3-7 or b0/3-7 or all.",
+    shell_complete=complete_node,
+)
+IMAGES = click.argument("images", nargs=-1, required=True, metavar="IMAGE[@NODES]...", shell_complete=complete_file)
 
 
 def programming_options(command: Command) -> Command:
@@ -61,6 +99,10 @@ def carry_out(
     Ends the program with status 1 where a tiny is not as was asked for. A signal gives up what is not finished.
     """
     boards = {name: _find(name, state) for name in targets}
+    named: dict[str, str] = {}
+    for name, board in boards.items():
+        if named.setdefault(board.label, name) != name:
+            raise TinymuxError(f"{named[board.label]} and {name} are the same board: name its nodes in one way")
     bars = output == "bars" or (output == "auto" and sys.stdout.isatty())
     with Signals() as signals, ExitStack() as stack:
         show = stack.enter_context(Bars()) if bars else None
@@ -78,7 +120,8 @@ def carry_out(
             futures = {name: pool.submit(one, name) for name in targets}
         outcomes = [outcome for future in futures.values() if not future.exception() for outcome in future.result()]
     if bars:
-        _print(outcomes)
+        failed = [outcome for outcome in outcomes if not outcome.ok]
+        _print(outcome for outcome in outcomes if outcome.action == "identified" or (outcome in failed and failed[1:]))
     for future in futures.values():
         future.result()  # raises what a board as a whole could not do
     if not all(outcome.ok for outcome in outcomes):
@@ -131,7 +174,9 @@ class Bars:
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as Drawn
 
-        self._drawn = Drawn(TextColumn("{task.description:24}"), BarColumn(), TaskProgressColumn())
+        self._drawn = Drawn(
+            TextColumn("{task.description:13}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[doing]}")
+        )
         self._drawn.__enter__()
         self._tasks: dict[tuple[str, int], Any] = {}
         self._lock = threading.Lock()
@@ -144,9 +189,10 @@ class Bars:
             with self._lock:
                 key = board, progress.lane
                 if key not in self._tasks:
-                    self._tasks[key] = self._drawn.add_task("")
-                text = f"{board}/{progress.lane} {progress.doing}"
-                self._drawn.update(self._tasks[key], description=text, total=progress.total, completed=progress.done)
+                    self._tasks[key] = self._drawn.add_task(f"{board}/{progress.lane}", doing="")
+                colour = COLOURS.get(progress.doing)
+                doing = f"[{colour}]{progress.doing}[/]" if colour else progress.doing
+                self._drawn.update(self._tasks[key], total=progress.total, completed=progress.done, doing=doing)
 
         return tell
 
