@@ -78,8 +78,8 @@ def test_a_bar_for_each_tiny_on_a_terminal(tmp_path, files):
         assert process.wait(30) == 0
     plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown)
     for node in (b"2", b"7"):
-        assert re.search(rb"simulated/%b +[^ \r\n]+ +\d+%% writing" % node, plain)
-        assert re.search(rb"simulated/%b +[^ \r\n]+ +100%% written" % node, plain)
+        assert re.search(rb"simulated/%b [^\r\n]+ \d+%% writing" % node, plain)
+        assert re.search(rb"simulated/%b [^\r\n]+ 100%% written" % node, plain)
 
 
 @pytest.mark.parametrize(
