@@ -1,8 +1,9 @@
-"""Simulated boards that are interrupted: transports (ext/engine/transport.h) in Python, packet by packet.
+"""Simulated boards that go wrong: transports (ext/engine/transport.h) in Python, packet by packet.
 
-`CutBoard` is unplugged at a chosen clock. `FarBoard` is in another process than the one that programs it, so that it
-lives on when that one is killed: it is what the programming process sees, behind a socket. `serve` is the other end,
-which hands packets to the board's USB port as they come and does what a kernel does for who opens it.
+`CutBoard` is unplugged at a chosen clock. Of `Garbled`, a tiny's answers are heard wrong. `FarBoard` is in another
+process than the one that programs it, so that it lives on when that one is killed: it is what the programming process
+sees, behind a socket; `serve` is the other end, which hands packets to the board's USB port as they come and does what a
+kernel does for who opens it.
 """
 
 from __future__ import annotations
@@ -149,6 +150,47 @@ class CutBoard(HandTransport):
             self.board.run(self.STEP)
             self.now(self.board.time)
         self.received.append(answer)
+
+    def control(self, setup: bytes, data: bytes) -> bytes:
+        return control(self.board, setup, data)
+
+
+class Garbled(HandTransport):
+    """A board of which one lane's tiny is heard wrong: `flips` tells, by the number of its answer, which of the twelve
+    bits of that TPI frame arrive as their opposite. Of runs both ways only (duplex=0)."""
+
+    def __init__(self, board: _simulator.Board, lane: int, flips: Callable[[int], set[int]]) -> None:
+        super().__init__()
+        self.board, self.lane, self.flips = board, lane, flips
+        self.queue: list[bytes] = []
+        self.before = 1  # what the host drove last: a sample is of the plane before
+        self.answers, self.bit = -1, 12  # of the frame that is coming
+
+    def submit(self, packet: bytes) -> None:
+        self.queue.append(packet)
+
+    def receive(self) -> None:
+        if not self.queue:
+            return
+        packet = self.queue.pop(0)
+        assert packet[0] == PROTOCOL["opcodes"]["BOTH"] and self.board.usb_out(EP_OUT, packet)
+        self.board.usb_credit(EP_IN, 1)
+        while (answer := self.board.usb_in(EP_IN)) is None:
+            self.board.run(1e-3)
+        self.now(self.board.time)
+        heard = bytearray(answer)
+        for at in range(2 + self.lane // 8, len(heard), 2):
+            self._plane(heard, at)
+            self.before = packet[at] >> self.lane % 8 & 1
+        self.received.append(bytes(heard))
+
+    def _plane(self, heard: bytearray, at: int) -> None:
+        low = not heard[at] >> self.lane % 8 & 1
+        if self.bit == 12 and low and self.before:  # a start bit, and not the host's
+            self.bit, self.answers = 0, self.answers + 1
+        if self.bit < 12:
+            heard[at] ^= (self.bit in self.flips(self.answers)) << self.lane % 8
+            self.bit += 1
 
     def control(self, setup: bytes, data: bytes) -> bytes:
         return control(self.board, setup, data)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 
+import pytest
+from farboard import Garbled
+
+from tinymux._engine import Wire
 from tinymux.errors import BoardError
+from tinymux.programmer import Programmer
 
 DRIVES_ITS_LANE = bytes.fromhex("089a ffcf".replace(" ", ""))  # sbi DDRB,PB0: PORTB0 is 0; rjmp .-2
 
@@ -78,3 +83,36 @@ def test_unplugged_is_told_with_board_node_and_step(bench, image):
     assert {outcome.action for outcome in outcomes} == {"failed"}
     assert all(outcome.reason == "the board is gone" for outcome in outcomes)
     assert all(str(outcome).startswith(f"sim/{outcome.lane}: failed while writing") for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("flips", "told"),
+    [
+        (lambda answer: {9}, "identifying: read at 0x3fc0: answers with wrong parity"),
+        (lambda answer: {10}, "identifying: read at 0x3fc0: broken answers"),
+        (lambda answer: {1, 9} if answer == 0 else set(), "identifying: read at 0x3fc0: what answers is no chip"),
+        (
+            lambda answer: {2, 9} if answer % 17 else set(),
+            "identifying: read at 0x3fc0: refuses the key for its memory",
+        ),
+        (lambda answer: {3} if answer > 40 else set(), "comparing: read at 0x4"),
+    ],
+)
+def test_what_a_tiny_answers_wrong_is_told_apart(bench, image, flips, told):
+    """Parity; a stop bit; another chip's identification; NVMEN, looked for 16 times; and, later on, where it was."""
+    board = Garbled(bench.board, 3, flips)
+    wire = Wire(board.capsule, board, lanes=(), duplex=0)
+    programmer = Programmer(wire.programming(), "sim", wait=lambda: wire.run(124))
+    failed, done = programmer.flash({3: image(1, 40), 4: image(2, 40)})
+    assert str(failed).startswith(f"sim/3: failed while {told}")
+    assert done.action == "written"
+    assert bench.flashes()[3] == b"\xff" * 1024
+
+
+def test_an_answer_that_is_wrong_once_is_asked_for_again(bench, image):
+    board = Garbled(bench.board, 3, lambda answer: {5} if answer % 50 == 20 else set())
+    wire = Wire(board.capsule, board, lanes=(), duplex=0)
+    programmer = Programmer(wire.programming(), "sim", wait=lambda: wire.run(124))
+    assert only(programmer.flash({3: image(1, 40)})).attempts == 1
+    assert bench.flashes()[3][:40] == image(1, 40).data
+    assert wire.programming().reports()[3].recoveries > 3
