@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 import tty
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 import tinymux
 from tinymux.boards import find
+from tinymux.boards.tty import Ports
 from tinymux.errors import BoardError, TinymuxError
 from tinymux.slip import Decoder, encode
 
@@ -76,6 +78,20 @@ def test_a_port_is_raw_at_its_speed_and_for_one_only(port):
     with pytest.raises(BoardError, match="in use by another process"):
         tinymux.TtyBoard([port]).open()
     opened.close()
+    tinymux.TtyBoard([port]).open().close()
+
+
+def test_a_port_that_hangs_up_again_and_again_is_tried_ever_less_often(port):
+    """One that is there and of no use costs a moment at first, and little in the long run."""
+    ports = Ports(tinymux.TtyBoard([port]))
+    took = []
+    for _ in range(5):
+        start, back = time.monotonic(), threading.Event()
+        ports.watch(0, lambda fd, back=back: back.set())
+        assert back.wait(5)
+        took.append(time.monotonic() - start)
+    ports.close()
+    assert all(took[times] >= 0.02 * 2**times for times in range(5)), took
     tinymux.TtyBoard([port]).open().close()
 
 

@@ -30,7 +30,9 @@ RTSCTS = "rtscts"
 SPEEDS = {int(name[1:]): getattr(termios, name) for name in dir(termios) if name[0] == "B" and name[1:].isdecimal()}
 IFLAG, OFLAG, CFLAG, LFLAG, ISPEED, OSPEED, CC = range(7)  # what tcgetattr returns
 MTU = 1500  # bytes, the most that ext/engine has room for
-AGAIN = 0.02, 0.5  # s: pause after the first attempt to get a port back, and the longest; it doubles
+AGAIN = 0.02, 0.5  # s: pause before the first attempt to get a port back, and the longest; it doubles
+STEADY = 5.0  # s: a port that hangs up sooner than this has not been back for good, and its pause goes on doubling
+LONGEST = 5.0  # s: up to this
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class Ports:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads: dict[int, threading.Thread] = {}
+        self._back: dict[int, tuple[float, float]] = {}  # of lanes: when the port came back, the pause before
         try:
             for lane, port in enumerate(board.ports):
                 self._fds[lane] = board.open_port(port)
@@ -169,7 +172,9 @@ class Ports:
         port = self._board.ports[lane]
         log.warning("%s has hung up; its interface stays", port)
         self._let_go(lane)
-        gone, pause, told = time.monotonic(), AGAIN[0], ""
+        gone, told = time.monotonic(), ""
+        back, before = self._back.get(lane, (0.0, 0.0))
+        pause = first = AGAIN[0] if gone - back > STEADY else min(2 * before, LONGEST)
         while not self._stop.wait(pause):
             try:
                 fd = self._board.open_port(port)
@@ -177,10 +182,11 @@ class Ports:
                 if os.path.lexists(port) and str(error) != told:  # there, and yet of no use
                     told = str(error)
                     log.warning("%s", told)
-                pause = min(2 * pause, AGAIN[1])
+                pause = min(2 * pause, max(first, AGAIN[1]))
                 continue
             with self._lock:
                 self._fds[lane] = fd
+            self._back[lane] = time.monotonic(), first
             try:
                 go_on(fd)
             except TinymuxError:  # the engine has ended
