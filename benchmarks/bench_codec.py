@@ -56,6 +56,11 @@ def test_slip_avx2_against_a_byte_loop(rates: Rates, figure):
         figure("slip_avx2_vs_byteloop" + ("" if escapes == 1 else f"_{escapes}pc"), ratio, "x", bound)
 
 
+def test_clock(rates: Rates, figure):
+    """For what others measure in cycles (bench_model.py)."""
+    figure("clock_ghz", rates["clock", "", 0, 0] / 1e9, "GHz while these were measured")
+
+
 def test_planes(rates: Rates, figure):
     """Snapshots are planes: sixteen bits each."""
     speeds = {path: rate for (what, path, _, _), rate in rates.items() if what == "to_lanes"}

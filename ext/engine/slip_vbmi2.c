@@ -1,5 +1,8 @@
-/* SLIP's inner loops with AVX-512 VBMI2, which expands and compresses whole registers: no branch on the data but for
- * plain blocks and for what ends a frame, masked loads and stores for the tails. */
+/* SLIP's inner loops with AVX-512 VBMI2, which expands and compresses whole registers.
+ *
+ * 64 bytes of noise hold a special one or none with even chances, and a mispredicted branch costs more than the work:
+ * so none and one are the same here, and in decoding any number. Tails are loaded and stored with masks.
+ */
 #ifdef __x86_64__
 #include "slip_kernels.h"
 #include <immintrin.h>
@@ -26,17 +29,28 @@ VBMI2 INLINE unsigned escape_32(__m512i *made, __m256i bytes, uint32_t valid)
     return (unsigned)__builtin_popcountll(keep);
 }
 
+/* 64 bytes with no special one or one. Stores 65, makes 64 or 65: the ESC pushes the last byte out of the register. */
+VBMI2 INLINE unsigned escape_64(uint8_t *out, __m512i bytes, __mmask64 is_end, __mmask64 is_esc)
+{
+    __m512i escapes = _mm512_set1_epi8((char)SLIP_ESC);
+    bytes = _mm512_mask_mov_epi8(bytes, is_end, _mm512_set1_epi8((char)SLIP_ESC_END));
+    bytes = _mm512_mask_mov_epi8(bytes, is_esc, _mm512_set1_epi8((char)SLIP_ESC_ESC));
+    _mm512_storeu_si512(out + 1, bytes);
+    _mm512_storeu_si512(out, _mm512_mask_expand_epi8(escapes, ~(is_end | is_esc), bytes));
+    return 64 + ((is_end | is_esc) != 0);
+}
+
 VBMI2 static size_t escape_vbmi2(uint8_t *out, const uint8_t *in, size_t n)
 {
     uint8_t *start = out;
     __m512i made;
     for (; n >= 64; in += 64, n -= 64) {
         __m512i bytes = _mm512_loadu_si512(in);
-        uint64_t special = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8((char)SLIP_END)) |
-                           _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8((char)SLIP_ESC));
-        if (!special) {
-            _mm512_storeu_si512(out, bytes);
-            out += 64;
+        __mmask64 is_end = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8((char)SLIP_END));
+        __mmask64 is_esc = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8((char)SLIP_ESC));
+        uint64_t special = is_end | is_esc;
+        if (!(special & (special - 1))) {
+            out += escape_64(out, bytes, is_end, is_esc);
             continue;
         }
         for (unsigned half = 0; half < 64; half += 32) {
@@ -64,51 +78,43 @@ struct block {
     uint64_t stop;   /* END, or the second byte of a wrong pair */
 };
 
-VBMI2 INLINE struct block resolve(__m512i bytes, uint64_t is_end, uint64_t is_esc, uint64_t carry)
+VBMI2 INLINE struct block resolve(__m512i bytes, uint64_t carry)
 {
-    struct block block = { .is_esc = is_esc, .after = is_esc << 1 | carry };
-    __mmask64 was_end = _mm512_mask_cmpeq_epi8_mask(block.after, bytes, _mm512_set1_epi8((char)SLIP_ESC_END));
-    __mmask64 was_esc = _mm512_mask_cmpeq_epi8_mask(block.after, bytes, _mm512_set1_epi8((char)SLIP_ESC_ESC));
-    block.stop = is_end | (block.after & ~(was_end | was_esc));
-    bytes = _mm512_mask_mov_epi8(bytes, was_end, _mm512_set1_epi8((char)SLIP_END));
-    block.bytes = _mm512_mask_mov_epi8(bytes, was_esc, _mm512_set1_epi8((char)SLIP_ESC));
-    return block;
+    uint64_t is_end = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8((char)SLIP_END));
+    uint64_t is_esc = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8((char)SLIP_ESC));
+    uint64_t after = is_esc << 1 | carry;
+    const __m512i meant = _mm512_set1_epi16((short)(SLIP_ESC << 8 | SLIP_END)); /* by ESC_END and by the one after it */
+    __m512i which = _mm512_sub_epi8(bytes, _mm512_set1_epi8((char)SLIP_ESC_END));
+    uint64_t good = _mm512_mask_cmple_epu8_mask(after, which, _mm512_set1_epi8(1));
+    bytes = _mm512_mask_shuffle_epi8(bytes, after, meant, which);
+    return (struct block){ bytes, is_esc, after, is_end | (after & ~good) };
 }
 
 VBMI2 INLINE size_t unescape(uint8_t *out, size_t room, const uint8_t *in, size_t n, size_t *made)
 {
     uint8_t *const start = out;
-    const __m512i end_byte = _mm512_set1_epi8((char)SLIP_END), esc_byte = _mm512_set1_epi8((char)SLIP_ESC);
     size_t i = 0;
     uint64_t carry = 0; /* 1 if the next byte belongs to the ESC before it */
     for (; n - i >= 64 && room >= 64; i += 64) {
-        __m512i bytes = _mm512_loadu_si512(in + i);
-        uint64_t is_end = _mm512_cmpeq_epi8_mask(bytes, end_byte), is_esc = _mm512_cmpeq_epi8_mask(bytes, esc_byte);
-        unsigned size = 64;
-        if (is_end | is_esc | carry) {
-            struct block block = resolve(bytes, is_end, is_esc, carry);
-            if (block.stop)
-                break; /* the same again, below */
-            bytes = _mm512_maskz_compress_epi8(~is_esc, block.bytes);
-            size -= (unsigned)__builtin_popcountll(is_esc);
-            carry = is_esc >> 63;
-        }
-        _mm512_storeu_si512(out, bytes);
+        struct block block = resolve(_mm512_loadu_si512(in + i), carry);
+        if (block.stop)
+            break; /* the same again, below */
+        unsigned size = 64 - (unsigned)__builtin_popcountll(block.is_esc);
+        _mm512_storeu_si512(out, _mm512_maskz_compress_epi8(~block.is_esc, block.bytes));
         out += size;
         room -= size;
+        carry = block.is_esc >> 63;
     }
     while (i < n) {
         unsigned take = n - i < 64 ? (unsigned)(n - i) : 64;
-        __m512i bytes = _mm512_maskz_loadu_epi8(below(take), in + i);
-        uint64_t is_end = _mm512_cmpeq_epi8_mask(bytes, end_byte), is_esc = _mm512_cmpeq_epi8_mask(bytes, esc_byte);
-        struct block block = resolve(bytes, is_end, is_esc, carry);
+        struct block block = resolve(_mm512_maskz_loadu_epi8(below(take), in + i), carry);
         uint64_t stop = block.stop & below(take), pair = 0;
         if (stop) {
             unsigned good = (unsigned)_tzcnt_u64(stop);
             pair = block.after >> good & 1; /* it stops before the ESC, which may be in the block before */
             take = good;
         }
-        uint64_t keep = ~is_esc & below(take);
+        uint64_t keep = ~block.is_esc & below(take);
         unsigned size = (unsigned)__builtin_popcountll(keep);
         if (size > room) {
             size_t rest;
@@ -126,7 +132,7 @@ VBMI2 INLINE size_t unescape(uint8_t *out, size_t room, const uint8_t *in, size_
             carry = 0;
             break;
         }
-        carry = is_esc >> (take - 1) & 1;
+        carry = block.is_esc >> (take - 1) & 1;
     }
     *made = (size_t)(out - start);
     return i - carry;

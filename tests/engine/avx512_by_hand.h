@@ -35,6 +35,13 @@ static inline hand_512 hand_set8(char value)
     return v;
 }
 
+static inline hand_512 hand_set16(short value)
+{
+    hand_512 v;
+    EACH(32) memcpy(v.b + 2 * i, &value, 2);
+    return v;
+}
+
 static inline hand_512 hand_set64(long long value)
 {
     hand_512 v;
@@ -89,6 +96,26 @@ static inline hand_512 hand_cast(__m256i x)
     hand_512 v;
     memset(v.b, 0xA5, 64);
     memcpy(v.b, &x, 32);
+    return v;
+}
+
+static inline hand_512 hand_subtract(hand_512 x, hand_512 y)
+{
+    EACH(64) x.b[i] -= y.b[i];
+    return x;
+}
+
+static inline uint64_t hand_at_most(hand_512 x, hand_512 y)
+{
+    uint64_t mask = 0;
+    EACH(64) mask |= (uint64_t)(x.b[i] <= y.b[i]) << i;
+    return mask;
+}
+
+/* Each 16 bytes alone; an index with its top bit set makes zero. */
+static inline hand_512 hand_masked_shuffle(hand_512 v, uint64_t mask, hand_512 x, hand_512 from)
+{
+    EACH(64) if (MASKED(i)) v.b[i] = from.b[i] & 0x80 ? 0 : x.b[(i & ~15u) + (from.b[i] & 15)];
     return v;
 }
 
@@ -189,6 +216,7 @@ static inline uint64_t hand_pext(uint64_t x, uint64_t mask)
 #define _mm512_loadu_si512 hand_load
 #define _mm512_storeu_si512 hand_store
 #define _mm512_set1_epi8 hand_set8
+#define _mm512_set1_epi16 hand_set16
 #define _mm512_set1_epi64 hand_set64
 #define _mm512_cmpeq_epi8_mask hand_equal
 #define _mm512_maskz_loadu_epi8 hand_masked_load
@@ -197,7 +225,9 @@ static inline uint64_t hand_pext(uint64_t x, uint64_t mask)
 #define _mm512_maskz_compress_epi8 hand_compress
 #define _mm512_mask_expand_epi8 hand_expand
 #define _mm512_castsi256_si512 hand_cast
-#define _mm512_mask_cmpeq_epi8_mask(mask, x, y) (hand_equal(x, y) & (mask))
+#define _mm512_sub_epi8 hand_subtract
+#define _mm512_mask_cmple_epu8_mask(mask, x, y) (hand_at_most(x, y) & (mask))
+#define _mm512_mask_shuffle_epi8 hand_masked_shuffle
 #define _mm512_permutexvar_epi8 hand_permute
 #define _mm512_permutex2var_epi8 hand_permute_2
 #define _mm512_gf2p8affine_epi64_epi8 hand_affine
