@@ -2,8 +2,8 @@
 
 `CutBoard` is unplugged at a chosen clock. Of `Garbled`, a tiny's answers are heard wrong. `FarBoard` is in another
 process than the one that programs it, so that it lives on when that one is killed: it is what the programming process
-sees, behind a socket; `serve` is the other end, which hands packets to the board's USB port as they come and does what a
-kernel does for who opens it.
+sees, behind a socket. `serve` is the other end, which hands packets to the board's USB port as they come and does what
+a kernel does for who opens it.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,13 +100,23 @@ def test_a_bar_for_each_tiny_on_a_terminal(tmp_path, files):
         (["{cut}", "--node", "3"], "cut short"),
         (["{sum}", "--node", "3"], "damaged Intel HEX"),
         (["{empty}", "--node", "3"], "nothing in it"),
+        (["{folder}", "--node", "3"], "cannot be read: Is a directory"),
+        (["{text}", "--node", "3"], "not admitted: no instruction of this core"),
+        (["{host}", "--node", "3"], "an ELF file, but not for an AVR"),
+        (["{short}", "--node", "3"], "ELF file"),
+        (["{wrong}", "--node", "3"], "wrong checksum: it is not the image that wrong.manifest.json describes"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(tmp_path, files, words, told):
     from tinymux.images import firmware
 
-    names = {"pump": firmware("pump.elf")}
+    names = {"pump": firmware("pump.elf"), "folder": tmp_path, "host": "/bin/true", "wrong": tmp_path / "wrong.elf"}
+    hello = firmware("hello.elf").read_bytes()
+    names["wrong"].write_bytes(hello)
+    shutil.copy(firmware("echo.manifest.json"), tmp_path / "wrong.manifest.json")
     contents = {
+        "text": b"This is no image, but a note to self.\n",
+        "short": hello[:200],
         "large": random_image(1, 1026).data,
         "cut": b":020000000102FB\n",
         "sum": b":020000000102FC\n:00000001FF\n",
