@@ -46,6 +46,7 @@ class Stub:
             self._listener = socket.create_server(("127.0.0.1", port), backlog=1)
         except OSError as error:
             raise TinymuxError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
+        self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
 
     def hold(self, bench: Bench) -> None:
@@ -100,7 +101,10 @@ class Stub:
 
     def _accept(self) -> bool:
         """Take a debugger in; a second one is sent away."""
-        link, _ = self._listener.accept()
+        try:
+            link, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False  # gone again
         if self._connection:
             link.close()
             return False
