@@ -75,6 +75,21 @@ def test_it_takes_the_time_that_a_board_with_tinies_takes(board, duplex):
         assert (wire.planes - planes) / passed == pytest.approx(294_377, rel=0.001)
 
 
+@pytest.mark.parametrize("size", [12, 80, 420])
+def test_lanes_fall_into_step_however_long_their_frames_are(board, size):
+    packet = ipv4(bytes(size), protocol=17)
+    wire = wire_on(board, on_packet=lambda lane, _: wire.send(lane, packet))
+    for lane in range(16):
+        wire.send(lane, packet)
+        wire.run(700)
+    wire.run(seconds=0.5)
+    before = wire.board_counters()
+    wire.run(seconds=0.5)
+    after = wire.board_counters()
+    planes = {name: after[f"planes_{name}"] - before[f"planes_{name}"] for name in ("both", "tx", "rx")}
+    assert planes["both"] < 0.1 * sum(planes.values())
+
+
 def test_a_tiny_in_reset_says_nothing(board):
     wire = wire_on(board, lanes=[1], suspect=2)
     for lane in (1, 2):
