@@ -1,8 +1,8 @@
 """Runs the tests under inside/ in the guest and brings their reports home.
 
 To pytest they are tests like any other: selected by name, counted, shown with their tracebacks. Before the first test
-of all two guests boot and run all of them that were selected, those that are marked `systemd` where that is the first
-process; each report is told when it is its test's turn.
+of all two guests boot and share those that were selected; in one of them systemd is the first process. A third one
+sleeps and wakes. Each report is told when it is its test's turn.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import guest  # noqa: E402
 import rig  # noqa: E402
 
 TIMEOUT = 300  # s, for all of a guest's
+SYSTEMD = {"test_service.py", "test_install.py"}  # where that is the first process
 SUSPEND = HERE / "test_suspend.py"
 MINUTES = "one and a half"
 REPORTS = "reports"
@@ -34,7 +35,6 @@ def is_inside(item: pytest.Item) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "systemd: in the guest where systemd is the first process")
     config.pluginmanager.register(Recorder(Path(INSIDE) / REPORTS) if INSIDE else Carrier(config), "usb-rig")
 
 
@@ -67,12 +67,12 @@ class Carrier:
         suspends = any(item.path == SUSPEND for item in session.items)
         if not (items or suspends) or self.config.option.collectonly:
             return
-        systemd = [item.nodeid for item in items if item.get_closest_marker("systemd")]
+        systemd = [item.nodeid for item in items if item.path.name in SYSTEMD]
         if terminal := self.config.pluginmanager.get_plugin("terminalreporter"):
-            terminal.write_line(f"usb rig: {len(items)} tests in two guests, about {MINUTES} minutes")
+            terminal.write_line(f"usb rig: {len(items)} tests in three guests, about {MINUTES} minutes")
         try:
             self.built = guest.build(), rig.device(), rig.drive()
-            with ThreadPoolExecutor(2) as guests:
+            with ThreadPoolExecutor(3) as guests:
                 runs = [
                     guests.submit(self.run, [item.nodeid for item in items if item.nodeid not in systemd], False),
                     guests.submit(self.run, systemd, guest.SYSTEMD.exists()),

@@ -6,6 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from pinging import Pinger
@@ -23,13 +24,13 @@ ANSWERING = READY, IN_USE
 OPTIONS = {"startup_ms": 250}
 
 
-def until(done: Callable[[], object], seconds: float = ENUMERATION) -> bool:
+def until(done: Callable[[], object], seconds: float = ENUMERATION, every: float = 0.02) -> bool:
     """Wait for something to become true; whether it did."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if done():
             return True
-        time.sleep(0.02)
+        time.sleep(every)
     return bool(done())
 
 
@@ -45,6 +46,11 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was logged of boards that went away, without those that came back."""
     lines = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     return [line for line in lines if "is back" not in line]
+
+
+def few(board: UsbBoard, lanes: int = 2) -> UsbBoard:
+    """The board with so many nodes: each takes a slow guest a quarter of a second to set up."""
+    return replace(board, images=board.images[:lanes])
 
 
 def plugs(number: int) -> Iterator[Plug]:

@@ -41,7 +41,7 @@ def links(*plugs: Plug) -> list[Link]:
     return [found[SERIALS[plug.number]].link() for plug in plugs]
 
 
-def planes_per_s(*plugs: Plug) -> list[float]:
+def planes_per_s(*plugs: Plug, windows: int = WINDOWS) -> list[float]:
     """Planes per second of board time, both ways, of each board while all run at full rate."""
     for plug in plugs:
         plug.order(f"pace {PACE}")
@@ -49,12 +49,12 @@ def planes_per_s(*plugs: Plug) -> list[float]:
     for driver in drivers:
         driver.transport.depth = usb.DEPTH  # what a Bridge gives it
     fill(drivers, 0.2)
-    windows = [window(drivers, plugs) for _ in range(WINDOWS)]
+    measured = [window(drivers, plugs) for _ in range(windows)]
     for driver, plug in zip(drivers, plugs, strict=True):
         plug.order("pace 100")
         driver.wait(usb.DEPTH, 1)
         driver.link.close()
-    return [statistics.median(rates) for rates in zip(*windows, strict=True)]
+    return [statistics.median(rates) for rates in zip(*measured, strict=True)]
 
 
 def window(drivers: list[Driver], plugs: tuple[Plug, ...]) -> list[float]:
@@ -100,7 +100,7 @@ def replugs(bridge: Bridge, plug: Plug, cycles: int) -> dict[str, Any]:
     """
     board = next(each for each in boards() if each.serial == SERIALS[plug.number])
     enumerated = usb.SYSFS / f"{board.path}:1.0"
-    interfaces, node = socket.if_nameindex(), bridge.nodes[5].address
+    interfaces, node = socket.if_nameindex(), bridge.nodes[3].address
     pinger = Pinger()
     pinger.until_answer(node, BACK)
     back: list[float] = []
@@ -125,6 +125,7 @@ def replugs(bridge: Bridge, plug: Plug, cycles: int) -> dict[str, Any]:
         "failure": failure,
         "files_more": files - baseline[0],
         "bytes_more": memory - baseline[1],
+        "back_s_min": min(back),
         "back_s_p50": statistics.median(back),
         "back_s_max": max(back),
     }

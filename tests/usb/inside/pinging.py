@@ -32,6 +32,7 @@ class Pinger:
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         self.number = 0
+        self.answered: set[int] = set()  # numbers
 
     def ask(self, address: object) -> None:
         self.number += 1
@@ -45,6 +46,7 @@ class Pinger:
             packet, (address, _) = self.socket.recvfrom(2048)
             if packet[20] == ECHO_REPLY:
                 came.add(address)
+                self.answered.add(int.from_bytes(packet[26:28], "big"))
         return came
 
     def until_answer(self, address: object, seconds: float, every: float = 0.05) -> float:

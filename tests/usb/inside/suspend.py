@@ -14,6 +14,7 @@ import logging
 import socket
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ MCL_CURRENT, MCL_FUTURE = 1, 2  # mlockall(2)
 POWER = Path("/sys/power")
 DELAY = Path("/sys/module/suspend/parameters/pm_test_delay")
 ASLEEP = 1  # s
+LANES = 4
 BACK = 20.0  # s
 
 
@@ -64,8 +66,8 @@ def around(plug: Plug) -> dict[str, Any]:
 def main() -> dict[str, Any]:
     log = Lines()
     logging.getLogger("tinymux").addHandler(log)
-    plug, pinger = Plug(0), Pinger()
-    with Bridge(boards()[0], options={"startup_ms": 250}) as bridge:
+    plug, pinger, board = Plug(0), Pinger(), boards()[0]
+    with Bridge(replace(board, images=board.images[:LANES]), options={"startup_ms": 250}) as bridge:
         addresses = [node.address for node in bridge.nodes]
         plug.unplug()  # once, so that all that a return needs is in memory
         time.sleep(0.3)
@@ -78,7 +80,7 @@ def main() -> dict[str, Any]:
         return {
             "all_before": all_before,
             "asleep_s": seconds,
-            "back_s": pinger.until_answer(addresses[3], BACK),
+            "back_s": pinger.until_answer(addresses[0], BACK),
             "all_after": pinger.all_answer(addresses, BACK),
             "before": before,
             "after": around(plug),

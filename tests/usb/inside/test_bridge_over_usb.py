@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from conftest import interfaces, present, told, until
+from conftest import few, interfaces, present, told, until
 from pinging import Pinger
 from plug import Plug
 
@@ -34,7 +34,7 @@ def test_unplugged_during_start_or_right_after(
     timer.start()
     started = time.monotonic()
     try:
-        with Bridge(board):
+        with Bridge(few(board)):
             timer.join()
     except TinymuxError as error:
         assert "\n" not in str(error)
@@ -45,7 +45,7 @@ def test_unplugged_during_start_or_right_after(
 
 
 def test_unplugged_during_stop(board: UsbBoard, plug: Plug, pinger: Pinger) -> None:
-    bridge = Bridge(board).start()
+    bridge = Bridge(few(board)).start()
     pinger.until_answer(bridge.nodes[0].address, 5)
     timer = threading.Timer(0.01, plug.unplug)
     timer.start()
@@ -55,7 +55,7 @@ def test_unplugged_during_stop(board: UsbBoard, plug: Plug, pinger: Pinger) -> N
 
 
 def test_stopped_while_the_board_is_away(board: UsbBoard, plug: Plug) -> None:
-    bridge = Bridge(board).start()
+    bridge = Bridge(few(board)).start()
     plug.unplug()
     assert until(lambda: present(0) is None)
     started = time.monotonic()
