@@ -21,7 +21,7 @@ from tinymux.boards.usb import SYSFS
 from tinymux.errors import BoardError
 
 REFUSED = bytes([OP["REFUSED"], 0])
-SET_FEATURE, ENDPOINT_HALT = 3, 0  # USB 2.0 tables 9-4, 9-6
+GET_STATUS, SET_FEATURE, SET_INTERFACE, ENDPOINT_HALT = 0, 3, 11, 0  # USB 2.0 tables 9-4, 9-6
 EP_OUT, EP_IN = 0x01, 0x82
 
 
@@ -94,6 +94,14 @@ def test_a_stall_is_cleared_and_its_packets_are_answered_as_refused(driver: Driv
     assert driver.ask(FULL) == FULL
     counts = settled(driver)
     assert (counts["recoveries"], counts["lost"]) == (1, 3)
+
+
+@pytest.mark.parametrize("endpoint", [EP_OUT, EP_IN])
+def test_setting_the_interface_ends_a_halt(driver: Driver, endpoint: int) -> None:
+    driver.control(0x02, SET_FEATURE, ENDPOINT_HALT, endpoint)
+    assert driver.control(0x82, GET_STATUS, 0, endpoint, 2) == b"\1\0"
+    driver.control(0x01, SET_INTERFACE)
+    assert driver.control(0x82, GET_STATUS, 0, endpoint, 2) == b"\0\0"
 
 
 def test_an_answer_that_is_lost_costs_a_second_and_nothing_else(driver: Driver, plug: Plug) -> None:
