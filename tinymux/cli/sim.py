@@ -77,7 +77,7 @@ def sim(  # noqa: PLR0917  # by name only, as click calls it
       tinymux sim echo.elf --traffic asked.pcap --answers answered.pcap
       tinymux sim blink.elf --seconds 2 --vcd blink.vcd && gtkwave blink.vcd
       tinymux sim -o json hello.elf | jq '.labels[] | select(.blind > 40)'
-      tinymux sim hello.elf --gdb 3333 -- 'ping -c 3 $TINY'
+      tinymux sim hello.elf --gdb 3333 -- 'ping -c 3 -s 8 $TINY'
       avr-gdb hello.elf -ex 'target remote :3333' -ex 'break icmp' -ex continue
 
     \b
