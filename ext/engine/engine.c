@@ -21,6 +21,7 @@ static void run_board(struct loop_task *task, uint64_t now_ns)
 {
     struct engine_board *board = CONTAINER(task, struct engine_board, task);
     int result = board->link->ops->run(board->link, now_ns);
+    ports_rest(board);
     if (result < 0 && !board->gone) {
         board->gone = true;
         if (board->wire.fd >= 0)

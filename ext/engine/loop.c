@@ -93,23 +93,26 @@ static uint64_t earliest(const struct loop *loop)
     return when;
 }
 
+/* Until something is to be read, or the deadline; while spinning, only look. epoll_pwait2, which few know and older
+ * kernels do not have, only where a time is to be kept to the microsecond. */
+static int wait(struct loop *loop, struct epoll_event *events)
+{
+    const uint64_t deadline = earliest(loop), spin = __atomic_load_n(&loop->spin_ns, __ATOMIC_RELAXED);
+    const bool timed = deadline && deadline != UINT64_MAX;
+    const uint64_t now = spin || timed ? now_ns() : 0, left = deadline > now ? deadline - now : 0;
+    const bool look = !deadline || (spin && now < loop->spin_until);
+    const struct timespec timeout = { .tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S) };
+    int count = timed && !look ? epoll_pwait2(loop->epoll, events, BATCH, &timeout, NULL)
+                               : epoll_wait(loop->epoll, events, BATCH, look ? 0 : -1);
+    if (spin && (count > 0 || deadline <= now))
+        loop->spin_until = now_ns() + spin;
+    return count;
+}
+
 static void wait_and_dispatch(struct loop *loop)
 {
     struct epoll_event events[BATCH];
-    struct timespec timeout = { 0 }, *limit = &timeout;
-    const uint64_t deadline = earliest(loop), spin = __atomic_load_n(&loop->spin_ns, __ATOMIC_RELAXED);
-    const uint64_t now = spin || (deadline && deadline != UINT64_MAX) ? now_ns() : 0;
-    if (!deadline || (spin && now < loop->spin_until)) {
-        ; /* only look */
-    } else if (deadline == UINT64_MAX) {
-        limit = NULL;
-    } else {
-        uint64_t wait = deadline > now ? deadline - now : 0;
-        timeout = (struct timespec){ .tv_sec = (time_t)(wait / NS_PER_S), .tv_nsec = (long)(wait % NS_PER_S) };
-    }
-    int count = epoll_pwait2(loop->epoll, events, BATCH, limit, NULL);
-    if (spin && (count > 0 || deadline <= now))
-        loop->spin_until = now_ns() + spin;
+    int count = wait(loop, events);
     for (int i = 0; i < count; i++) {
         struct loop_source *source = events[i].data.ptr;
         if (source->fd >= 0) /* not removed by one before it */

@@ -14,6 +14,9 @@ struct port {
     uint8_t lane;
     int interface; /* its number in the capture; -1: none */
     struct tun tun;
+    bool watched;    /* by epoll */
+    unsigned streak; /* packets read since it was last empty */
+    unsigned dried;  /* the board's turn at which it was */
 };
 
 struct engine_board {
@@ -23,6 +26,8 @@ struct engine_board {
     struct loop *loop; /* the board's thread, for good */
     int number;
     bool gone;
+    uint16_t dry; /* lanes that are not watched and were empty when last read */
+    unsigned turn;
     struct link *link;
     struct port ports[LANES];
 };
@@ -49,6 +54,9 @@ int port_open(struct port *, int fd);
 void port_close(struct port *);
 /* Its tun may have a packet for the lane. */
 void port_wake(struct port *);
+
+/* After each of the link's runs. */
+void ports_rest(struct engine_board *);
 
 /* Have the board's owner told. lane -1: all of it. */
 void board_tell(struct engine_board *, enum engine_event_kind, int lane, int error);

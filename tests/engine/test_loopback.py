@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import time
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
@@ -51,3 +53,36 @@ def test_what_is_no_packet_is_counted(ask):
     ask(IP(src=HERE, dst=THERE) / UDP())
     counters = ask.engine.counters(0, 5)
     assert (counters["packets_out"], counters["packets_in"], counters["drop_version"]) == (2, 1, 1)
+
+
+def burst(ask, packets=200, window=8):
+    """So many packets in a row that the loop no longer waits for the tun, but reads it."""
+    question = bytes(IP(src=HERE, dst=THERE) / UDP())
+    for _ in range(packets // window):
+        for _ in range(window):
+            ask.near.send(question)
+        for _ in range(window):
+            ask.near.recv(2000)
+
+
+def test_a_packet_after_a_burst_is_heard(ask):
+    for pause in (0, 0.0001, 0.01, 0.05):
+        burst(ask)
+        time.sleep(pause)
+        ask(IP(src=HERE, dst=THERE) / UDP())
+    assert ask.engine.counters(0, 5)["packets_in"] == 4 * 201
+
+
+def test_a_tun_that_vanishes_after_a_burst_is_told(ask):
+    burst(ask)
+    ask.near.close()
+    assert select.select([ask.engine.events_fd], [], [], 2)[0]
+    assert [(event.kind, event.lane) for event in ask.engine.events()] == [("tun_error", 5)]
+
+
+def test_after_a_burst_the_loop_sleeps(ask):
+    burst(ask)
+    time.sleep(0.05)
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.01
