@@ -57,9 +57,11 @@ class Session:
         fault, gone = self.link.fault, time.monotonic()
         failed = fault != errno.ENODEV
         self._failures = self._failures + 1 if failed and gone < self._back + STEADY else int(failed)
-        level = logging.WARNING if self._failures <= 1 else logging.DEBUG  # told once, and tried ever less often
+        level = logging.WARNING if self._failures <= 1 else logging.DEBUG
         reason = REASONS.get(fault, os.strerror(fault))
         log.log(level, "board %s %s; its interfaces stay", self.board.label, reason)
+        if self._failures == 2:
+            log.warning("board %s %s again: it is tried ever less often, and told of no more", self.board.label, reason)
         self.link.close()
         with usb.usb_context() as context:
             arrivals = Arrivals(context, self._stop)

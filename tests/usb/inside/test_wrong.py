@@ -52,6 +52,18 @@ def test_a_device_that_is_not_what_it_seems(
     other.link.close()
 
 
+def test_a_board_that_answers_nothing(board: UsbBoard, plug: Plug, second: Plug) -> None:
+    plug.fault("mute")
+    assert find(board.serial).state == "ready", "without being asked"
+    assert boards()[0].state == "silent"
+    with pytest.raises(BoardError, match="does not answer: unplug it and plug it in again") as error:
+        board.open()
+    assert "\n" not in str(error.value)
+    other = Driver(find(SERIALS[1]).link())
+    assert other.ask(FULL) == FULL
+    other.link.close()
+
+
 def test_an_older_protocol_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is none before 1 yet."""
     monkeypatch.setitem(PROTOCOL["version"], "protocol", 2)
