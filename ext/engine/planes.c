@@ -54,6 +54,8 @@ const struct planes_kernels planes_portable = { "portable", 0, to_lanes, to_plan
 static const struct planes_kernels *const all[] = {
 #ifdef __x86_64__
     &planes_gfni, &planes_gfni_avx2, &planes_avx2, &planes_sse2,
+#elif defined __aarch64__
+    &planes_neon,
 #endif
     &planes_portable,
 };

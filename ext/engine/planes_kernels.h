@@ -14,6 +14,8 @@ struct planes_kernels {
 extern const struct planes_kernels planes_portable;
 #ifdef __x86_64__
 extern const struct planes_kernels planes_sse2, planes_avx2, planes_gfni_avx2, planes_gfni;
+#elif defined __aarch64__
+extern const struct planes_kernels planes_neon;
 #endif
 
 /* Take the best kernels for a CPU with these features; planes_paths lists what it has. */

@@ -42,6 +42,8 @@ const struct slip_kernels slip_portable = { "portable", 0, slip_escape_bytes, sl
 static const struct slip_kernels *const all[] = {
 #ifdef __x86_64__
     &slip_vbmi2, &slip_avx2, &slip_sse2,
+#elif defined __aarch64__
+    &slip_neon,
 #endif
     &slip_portable,
 };

@@ -19,6 +19,8 @@ struct slip_kernels {
 extern const struct slip_kernels slip_portable;
 #ifdef __x86_64__
 extern const struct slip_kernels slip_sse2, slip_avx2, slip_vbmi2;
+#elif defined __aarch64__
+extern const struct slip_kernels slip_neon;
 #endif
 
 /* Take the best kernels for a CPU with these features; slip_paths lists what it has. */

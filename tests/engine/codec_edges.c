@@ -95,6 +95,11 @@ static void planes(const char *path)
             planes_to_lanes((uint64_t *)lanes, from, blocks);
             lanes_to_planes(back, (const uint64_t *)lanes, blocks);
             check(!memcmp(from, back, n), "planes", path, n);
+            for (size_t bit = 0; bit < 8 * n; bit++) { /* lane bit % 16 of a block's plane bit / 16 % 64 */
+                size_t word = bit / 1024 * 16 + bit % 16, place = 64 * word + bit / 16 % 64;
+                bool same = (from[bit / 8] >> bit % 8 & 1) == (lanes[place / 8] >> place % 8 & 1);
+                check(same, "bits of planes", path, n);
+            }
             free(from - offset);
             free(back - offset);
             free(lanes - even);

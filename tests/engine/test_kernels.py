@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
+ENGINE = Path(__file__).resolve().parents[2] / "ext" / "engine"
 AVX2, AVX512, VBMI, VBMI2, GFNI = (1 << bit for bit in range(5))  # enum cpu_feature
 
 
@@ -58,3 +62,15 @@ def test_no_kernel_goes_beyond_its_buffers(codec_edges):
 
 def test_no_kernel_by_hand_goes_beyond_its_buffers(codec_edges):
     assert {"slip vbmi2", "planes gfni", "planes gfni-avx2"} <= set(codec_edges("address by hand").splitlines())
+
+
+def test_neon_does_the_same_on_an_emulated_arm(tmp_path):
+    compiler, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+    if not shutil.which(compiler) or not shutil.which(emulator):
+        pytest.skip("apt install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user")
+    sources = [*ENGINE.glob("slip*.c"), *ENGINE.glob("planes*.c"), Path(__file__).with_name("codec_edges.c")]
+    line = [compiler, "-std=gnu11", "-O2", "-static", "-Wall", "-Wextra", "-Werror", f"-I{ENGINE}", *map(str, sources)]
+    subprocess.run([*line, "-o", str(tmp_path / "edges")], check=True, timeout=60)
+    done = subprocess.run([emulator, tmp_path / "edges"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split("\n")[:-1] == ["slip neon", "slip portable", "planes neon", "planes portable"]
