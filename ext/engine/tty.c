@@ -64,7 +64,7 @@ static void drop_port(struct ttys *ttys, unsigned lane)
 
 static int add_port(struct ttys *ttys, unsigned lane, int fd)
 {
-    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u32 = lane };
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u32 = lane };
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         return -errno;
@@ -176,6 +176,15 @@ static void gather(struct ttys *ttys, unsigned lane)
     }
 }
 
+/* Only a full port is watched for room: a pty tells of room whenever its other end reads. */
+static void set_full(struct ttys *ttys, unsigned lane, bool full)
+{
+    struct epoll_event event = { .events = EPOLLIN | (full ? EPOLLOUT : 0) | EPOLLET, .data.u32 = lane };
+    if (full != !!(ttys->full & link_bit(lane)))
+        epoll_ctl(ttys->link.fd, EPOLL_CTL_MOD, ttys->ports[lane].fd, &event);
+    ttys->full = full ? ttys->full | link_bit(lane) : ttys->full & ~link_bit(lane);
+}
+
 static void send_out(struct ttys *ttys, unsigned lane)
 {
     struct port *port = &ttys->ports[lane];
@@ -184,7 +193,7 @@ static void send_out(struct ttys *ttys, unsigned lane)
         if (count >= 0) {
             port->sent += (unsigned)count;
         } else if (errno == EAGAIN) {
-            ttys->full |= link_bit(lane);
+            set_full(ttys, lane, true);
             return;
         } else if (errno != EINTR) {
             gone(ttys, lane, errno);
@@ -192,7 +201,7 @@ static void send_out(struct ttys *ttys, unsigned lane)
         }
     }
     port->sent = port->filled = 0;
-    ttys->full &= ~link_bit(lane);
+    set_full(ttys, lane, false);
 }
 
 /* --- the link ----------------------------------------------------------------------------------------------------- */
