@@ -11,12 +11,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CYCLES = 200
-UNAVAILABLE = 77  # figures.py: the guest cannot be built or run here
+UNAVAILABLE = 77  # usb_figures.py: the guest cannot be built or run here
 LONGEST = 1800  # s
 
 
 def figures() -> dict[str, float]:
-    command = [sys.executable, str(ROOT / "tests" / "usb" / "figures.py"), str(CYCLES)]
+    command = [sys.executable, str(ROOT / "tests" / "usb" / "usb_figures.py"), str(CYCLES)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False, cwd=ROOT)
     if done.returncode == UNAVAILABLE:
         pytest.skip(done.stderr.strip())

@@ -1,4 +1,4 @@
-"""What USB carries, measured in the guest: python measure.py FILE writes it as JSON, for tests/usb/figures.py."""
+"""What USB carries, measured in the guest: python measure.py FILE writes it as JSON, for tests/usb/usb_figures.py."""
 
 from __future__ import annotations
 

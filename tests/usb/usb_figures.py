@@ -1,4 +1,4 @@
-"""The figures of USB: python tests/usb/figures.py [CYCLES] prints them as JSON; a note on each is on stderr.
+"""The figures of USB: python tests/usb/usb_figures.py [CYCLES] prints them as JSON; a note on each is on stderr.
 
 usb_planes_ratio: planes of board time, both ways, over what the full-speed bus can carry (19 packets of 31 planes a
     frame, half of them each way). In board time, which passes at a 25th of the wall clock here, as the guest's
