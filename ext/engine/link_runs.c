@@ -194,10 +194,11 @@ static uint8_t choose(struct board_link *link, unsigned n, enum lane_limit *limi
             link_note(link, lane);
         }
     *limit = LANE_ALL;
+    /* TPI drives and hears when it must. Frames go on as if it was not there: they are not to fall out of step. */
     const struct tpi_span span = { link->built, link->ticks, n, TPI_BOTH };
+    bool tpi = false;
     EACH_LANE(lane, link->programming)
-        if (!tpi_quiet(&link->tpi[lane], &span))
-            return OP_BOTH;
+        tpi = tpi || !tpi_quiet(&link->tpi[lane], &span);
     const uint16_t all = talking(link);
     if (!link->options.duplex || !all)
         return OP_BOTH;
@@ -213,10 +214,10 @@ static uint8_t choose(struct board_link *link, unsigned n, enum lane_limit *limi
         if (link->options.scan_ms) /* somebody may talk unasked */
             break;
         *limit = LANE_NO_END;
-        return OP_TX;
+        return tpi ? OP_BOTH : OP_TX;
     case DUPLEX_SAMPLE:
         *limit = LANE_NO_BYTE;
-        return within_a_byte(link) ? OP_BOTH : OP_RX;
+        return tpi || within_a_byte(link) ? OP_BOTH : OP_RX;
     }
     return OP_BOTH;
 }

@@ -275,9 +275,14 @@ bool tpi_quiet(const struct tpi *tpi, const struct tpi_span *span)
 {
     if (!tpi_runs(tpi))
         return true;
-    if (tpi->have || tpi->items || tpi->questions)
+    if (tpi->have || tpi->items)
         return false;
-    if (tpi->resume >= span->first + span->n)
+    if (tpi->questions) { /* has the last answer had its planes, and one more, as samples are one late? */
+        const struct tpi_question *last = &tpi->asked[(tpi->first_question + tpi->questions - 1) % TPI_QUESTIONS];
+        if (last->from + ANSWER >= span->first)
+            return false;
+    }
+    if (tpi->resume >= span->first + span->n || tpi->phase == WAIT)
         return true;
     bool waits = tpi->phase == NVM && tpi->polling_for == FOR_WORD && tpi->word_ticks;
     return waits && due(tpi) >= span->time + (uint64_t)span->n * TPI_BOTH;
