@@ -1,7 +1,7 @@
 """Programming: wire time, sixteen tinies against one, serving meanwhile, and whether verify finds what is wrong.
 
-Board time on the simulated board, whose NVM takes the longest times known: 4.5 ms a word, 10 ms an erase. So the figures
-are exact: the same on any machine, however busy it is.
+Board time on the simulated board, whose NVM takes the longest times known: 4.5 ms a word, 10 ms an erase. So the
+figures are exact: the same on any machine, however busy it is.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 
 class Bench:
-    """A board in which some tinies serve a closed loop of requests each, and a Programmer for the others. Lanes have the
-    options that a Bridge gives them: the server is stateless, so bare ACKs do not cross its lane."""
+    """A board in which some tinies serve a closed loop of requests each, and a Programmer for the others.
+
+    Lanes have the options that a Bridge gives them: the server is stateless, so bare ACKs do not cross its lane.
+    """
 
     def __init__(self, serving: int = 0, seed: int = 1) -> None:
         images = server_images(16)[:serving]
