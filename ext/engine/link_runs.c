@@ -53,6 +53,21 @@ static void give(void *context, const uint8_t *packet, unsigned length)
     to->link->client->give(to->link->context, to->lane, packet, length);
 }
 
+/* The lane is quiet: give it a packet if there is one. In doubt it stays where it is until the lane is known to be
+ * good. */
+static void load(struct board_link *link, unsigned lane)
+{
+    struct lane *state = &link->lanes[lane];
+    uint8_t packet[MTU_MAX + 1];
+    while (!state->loaded && !state->doubt && link->waiting & lane_bit(lane)) {
+        int length = link->client->take(link->context, lane, packet, link->options.mtu + 1);
+        if (length < 0)
+            link->waiting &= (uint16_t)~lane_bit(lane);
+        else
+            lane_load(state, &link->options, packet, (unsigned)length);
+    }
+}
+
 /* Lanes on which two blocks are not the same. */
 static uint16_t differing(const uint8_t *a, const uint8_t *b)
 {
@@ -93,6 +108,8 @@ static void hear(struct board_link *link, const struct link_run *run, const uint
         past.driven = drove ? driven_late(run, lane) : 0;
         struct giving to = { link, lane };
         enum lane_news news = lane_hear(&link->lanes[lane], &link->options, &past, give, &to);
+        if (link->lanes[lane].phase == LANE_QUIET)
+            load(link, lane); /* now that the caches have its tun */
         link_note(link, lane);
         if (news)
             link->client->news(link->context, lane, news);
@@ -157,23 +174,13 @@ uint16_t link_needy(const struct board_link *link)
     return talking(link) | link->programming;
 }
 
-/* It is the lane's turn: give it a packet if there is one, and let it begin. */
+/* It is the lane's turn: let it begin. */
 static void feed(struct board_link *link, unsigned lane)
 {
     struct lane *state = &link->lanes[lane];
-    uint8_t packet[MTU_MAX + 1];
-    while (!state->loaded) {
-        if (!(link->waiting & lane_bit(lane)))
-            return;
-        if (state->doubt) /* the packet stays where it is until the lane is known to be good */
-            break;
-        int length = link->client->take(link->context, lane, packet, link->options.mtu + 1);
-        if (length < 0)
-            link->waiting &= (uint16_t)~lane_bit(lane);
-        else
-            lane_load(state, &link->options, packet, (unsigned)length);
-    }
-    lane_begin(state, &link->options);
+    load(link, lane);
+    if (state->loaded || (state->doubt && link->waiting & lane_bit(lane)))
+        lane_begin(state, &link->options);
 }
 
 /* A frame would be cut within a byte. */
