@@ -67,6 +67,7 @@ def test_flash_verify_read_identify_erase(tmp_path, files):
 
 def test_a_bar_for_each_tiny_on_a_terminal(tmp_path, files):
     leader, follower = pty.openpty()
+    files[0].write_bytes(LOOP + random_image(0, 1022).data)  # long enough to be seen
     command = [*TINYMUX, "flash", str(files[0]), "--node", "2,7", "--always"]
     with subprocess.Popen(command, stdout=follower, stderr=follower, env={**os.environ, "TERM": "xterm"}) as process:
         os.close(follower)
