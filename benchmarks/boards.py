@@ -1,9 +1,9 @@
-"""What bench_boards.py runs in a network namespace of its own: boards.py BOARDS SIZE [OPTION=NUMBER...], prints JSON.
+"""What bench_boards.py runs in a network namespace: boards.py BOARDS SIZE HOST [OPTION=NUMBER...], prints JSON.
 
 Synthetic boards at full line rate on real tuns: each lane has its next packet at once, so that nothing but its own
-half duplex lies between two of them. The packets wait in the tuns before a round begins. Their answers go up the
-kernel's stack to a socket that is full, within the engine's writes: that work is in the thread's CPU time, and so is
-that of the synthetic boards.
+half duplex lies between two of them. The packets wait in the tuns before a round begins. Their answers go to HOST,
+within the engine's writes: 127.0.0.1 is where no packet from a network may go, so routing drops them; 10.0.0.1 has a
+UDP socket, which is full. What the kernel does for that is in the thread's CPU time, and so are the synthetic boards.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyroute2 import IPRoute
 
 from tinymux._engine import Engine, SyntheticBoard
 
-HOST, PORT = "10.0.0.1", 7
+HOST, PORT = "10.0.0.1", 7  # with a socket
 FEW = 24  # packets that wait for each of 1,024 nodes when a round begins: what the caches can hold
 PATIENCE = 20.0  # s
 BEGIN, END = 0.2, 0.85  # the part of a round that is measured
@@ -53,13 +53,13 @@ def networks(count: int) -> list[pytun.TunTapDevice]:
     return tuns
 
 
-def fill(count: int, size: int, packets: int) -> None:
+def fill(count: int, size: int, packets: int, host: str) -> None:
     """Let packets wait for each node: UDP with the sender's port as the receiver's."""
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         ports = 2 * PORT.to_bytes(2, "big") + (size - 20).to_bytes(2, "big") + bytes(2)
         for number in range(count):
             node = f"{base(number)}.2"
-            ends = socket.inet_aton(HOST) + socket.inet_aton(node)
+            ends = socket.inet_aton(host) + socket.inet_aton(node)
             packet = b"\x45\0" + size.to_bytes(2, "big") + b"\0\1\0\0\x40\x11\0\0" + ends + ports + bytes(size - 28)
             for _ in range(packets):
                 raw.sendto(packet, (node, 0))
@@ -77,7 +77,7 @@ def at(made: list[SyntheticBoard], board_time: float) -> tuple[float, float]:
         time.sleep(0.0005)
 
 
-def main(boards: int, size: int, **options: int) -> dict[str, float]:
+def main(boards: int, size: int, host: str, **options: int) -> dict[str, float]:
     """The median of some rounds; the first one tells how long they are."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, max(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
     waiting = min(400, FEW * 64 // boards)
@@ -90,7 +90,7 @@ def main(boards: int, size: int, **options: int) -> dict[str, float]:
         for board in made:
             engine.add_board(board.transport, board, startup_ms=1, **options)
         for number in range(ROUNDS + 1):
-            fill(len(tuns), size, waiting)
+            fill(len(tuns), size, waiting, host)
             for lane, tun in enumerate(tuns):
                 engine.attach(*divmod(lane, LANES), tun.fileno())
             start = sum(board.seconds for board in made) / boards
@@ -116,5 +116,9 @@ def main(boards: int, size: int, **options: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    chosen = (word.split("=") for word in sys.argv[3:])
-    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]), **{name: int(number) for name, number in chosen})))
+    chosen = (word.split("=") for word in sys.argv[4:])
+    print(
+        json.dumps(
+            main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], **{name: int(number) for name, number in chosen})
+        )
+    )
