@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import os
 import pty
-import resource
 import select
 import socket
 import subprocess
 import sys
 import time
 import tty
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import pytun
 import sliplib
@@ -25,7 +26,9 @@ from pyroute2 import IPRoute
 from tinymux._engine import Engine, Loopback, Ttys
 
 SIZE = 100  # bytes of a packet
-SECONDS = 0.7
+SECONDS, PIECE, PATIENCE = 0.7, 0.02, 20.0  # s of each measurement, and of its pieces; at most
+LEAST = 1000  # packets in a piece
+ROUNDS = 5  # of what is compared, in turns
 LANES = 16
 
 
@@ -67,24 +70,42 @@ def seed(count: int, window: int) -> None:
 
 
 def engine_cpu() -> float:
-    """Seconds that the engine's thread has had."""
+    """Seconds that the engine's thread has had, to the nanosecond."""
     for task in Path("/proc/self/task").iterdir():
         if (task / "comm").read_text().strip() == "tinymux-engine":
-            return int((task / "schedstat").read_text().split()[0]) / 1e9
+            return time.clock_gettime(~int(task.name) << 3 | 6)  # its CPU-time clock (pthread_getcpuclockid)
     raise RuntimeError("no engine runs")
 
 
-def measure(engine: Engine, boards: int, lanes: int) -> tuple[float, float]:
-    """Packets per s of wall time and CPU s per packet of the engine's thread, each way counted once."""
+@dataclass(frozen=True)
+class Measured:
+    """Packets per s of wall time; CPU s per packet, each way counted once, in each of many short pieces."""
 
-    def packets() -> int:
-        return sum(engine.counters(board, lane)["packets_in"] for board in range(boards) for lane in range(lanes))
+    rate: float
+    costs: list[float]
 
-    time.sleep(0.2)
-    start, cpu, before = time.monotonic(), engine_cpu(), packets()
-    time.sleep(SECONDS)
-    count, cpu, wall = packets() - before, engine_cpu() - cpu, time.monotonic() - start
-    return count / wall, cpu / max(count, 1)
+    @property
+    def cost(self) -> float:
+        return median(self.costs)
+
+
+def measure(engine: Engine, boards: int, lanes: int) -> Measured:
+    """In pieces of time, so that what else the machine does shows in some of them only."""
+
+    def now() -> tuple[float, int]:
+        packets = (engine.counters(board, lane)["packets_in"] for board in range(boards) for lane in range(lanes))
+        return engine_cpu(), sum(packets)
+
+    time.sleep(0.1)
+    costs, start = [], time.monotonic()
+    last = first = now()
+    while time.monotonic() < start + SECONDS or (not costs and time.monotonic() < start + PATIENCE):
+        time.sleep(PIECE)
+        cpu, packets = now()
+        if packets - last[1] >= LEAST:
+            costs.append((cpu - last[0]) / (packets - last[1]))
+            last = cpu, packets
+    return Measured((last[1] - first[1]) / (time.monotonic() - start), costs)
 
 
 def looped(boards: int, tuns: list[pytun.TunTapDevice], lanes: int) -> Engine:
@@ -96,23 +117,29 @@ def looped(boards: int, tuns: list[pytun.TunTapDevice], lanes: int) -> Engine:
     return engine
 
 
+def raw(program: str, tun: pytun.TunTapDevice) -> Measured:
+    """The same of the blocking loop in C, by a process of its own."""
+    os.set_blocking(tun.fileno(), True)
+    line = [program, str(tun.fileno()), str(SECONDS)]
+    done = subprocess.run(line, pass_fds=[tun.fileno()], capture_output=True, text=True, timeout=30, check=True)
+    pieces = [(int(packets), int(cpu)) for packets, cpu in map(str.split, done.stdout.splitlines())]
+    return Measured(sum(packets for packets, _ in pieces) / SECONDS, [cpu / 1e9 / packets for packets, cpu in pieces])
+
+
 def reflect(program: str) -> dict[str, float]:
-    """One tun, the engine's loop and the raw blocking one in turns; packets per CPU second."""
-    ratios, costs = [], []
-    for _ in range(5):
-        (tun,) = networks(1)
-        seed(1, 32)
-        line = [program, str(tun.fileno()), str(SECONDS)]
-        raw = subprocess.run(line, pass_fds=[tun.fileno()], capture_output=True, text=True, timeout=30, check=True)
-        count, cpu = map(int, raw.stdout.split())
+    """One tun, the raw blocking loop and the engine's in turns."""
+    (tun,) = networks(1)
+    seed(1, 32)
+    raws, loops = [], []
+    for _ in range(ROUNDS):
+        raws.append(raw(program, tun))
         engine = looped(1, [tun], 1)
         engine.start()
-        _, cost = measure(engine, 1, 1)
+        loops.append(measure(engine, 1, 1))
         engine.stop()
-        tun.close()
-        ratios.append(cpu / 1e9 / count / cost)
-        costs.append(cost)
-    return {"ratio": sorted(ratios)[2], "us": sorted(costs)[2] * 1e6}
+    raw_cost, cost = (median([piece for turn in turns for piece in turn.costs]) for turns in (raws, loops))
+    rate = median(loop.rate / raw.rate for loop, raw in zip(loops, raws, strict=True))
+    return {"ratio": raw_cost / cost, "us": cost * 1e6, "raw_us": raw_cost * 1e6, "rate_ratio": rate}
 
 
 def many(_: str) -> dict[str, float]:
@@ -123,7 +150,7 @@ def many(_: str) -> dict[str, float]:
         engine = looped(boards, tuns, LANES)
         seed(len(tuns), 4)
         engine.start()
-        _, costs[boards] = measure(engine, boards, LANES)
+        costs[boards] = measure(engine, boards, LANES).cost
         dropped = sum(
             count
             for board in range(boards)
@@ -150,14 +177,26 @@ def ports(program: str) -> tuple[list[int], subprocess.Popen[bytes]]:
     return [slave for _, slave in pairs], far
 
 
-def pytun_sliplib(tuns: list[pytun.TunTapDevice], slaves: list[int]) -> float:
-    """Round trips per s of the way one writes it with python-pytun and sliplib."""
+def engine_on(tuns: list[pytun.TunTapDevice], slaves: list[int]) -> Measured:
+    engine = Engine()
+    engine.add_board(Ttys(slaves))
+    for lane, tun in enumerate(tuns):
+        engine.attach(0, lane, tun.fileno())
+    engine.start()
+    try:
+        return measure(engine, 1, len(tuns))
+    finally:
+        engine.stop()
+
+
+def pytun_sliplib(tuns: list[pytun.TunTapDevice], slaves: list[int]) -> Measured:
+    """The way one writes it with python-pytun and sliplib."""
     poll, drivers, count = select.epoll(), {slave: sliplib.Driver() for slave in slaves}, 0
     to_tun = dict(zip(slaves, tuns, strict=True))
     to_tty = {tun.fileno(): (tun, slave) for tun, slave in zip(tuns, slaves, strict=True)}
     for fd in (*to_tun, *to_tty):
         poll.register(fd, select.EPOLLIN)
-    start = time.monotonic()
+    start, cpu = time.monotonic(), time.thread_time()
     while time.monotonic() < start + SECONDS:
         for fd, _ in poll.poll(0.1):
             if fd in to_tty:
@@ -169,49 +208,82 @@ def pytun_sliplib(tuns: list[pytun.TunTapDevice], slaves: list[int]) -> float:
                     to_tun[fd].write(packet)
                     count += 1
     poll.close()
-    return count / (time.monotonic() - start)
+    return Measured(count / (time.monotonic() - start), [(time.thread_time() - cpu) / max(count, 1)])
 
 
 def ttys(program: str) -> dict[str, float]:
-    """Sixteen nodes on ptys with 32 packets each on the way: this engine, then python-pytun with sliplib."""
-    rates: list[float] = []
-    for peer in (False, True):
-        tuns, (slaves, far) = networks(LANES), ports(program)
-        if peer:
+    """Sixteen nodes on ptys with 32 packets each on the way: this engine and python-pytun with sliplib in turns.
+
+    Between them the raw loop reflects the same packets on one tun: what reading and writing a tun, and the kernel's
+    forwarding, take of each round trip, whoever makes it.
+    """
+    ours, peers, raws = [], [], []
+    for _ in range(ROUNDS):
+        for contender, results in ((engine_on, ours), (pytun_sliplib, peers)):
+            tuns, (slaves, far) = networks(LANES), ports(program)
             seed(LANES, 32)
-            rates.append(pytun_sliplib(tuns, slaves))
-        else:
-            engine = Engine()
-            engine.add_board(Ttys(slaves))
-            for lane, tun in enumerate(tuns):
-                engine.attach(0, lane, tun.fileno())
-            seed(LANES, 32)
-            engine.start()
-            rate, cost = measure(engine, 1, LANES)
-            rates.append(rate)
-            engine.stop()
-        assert far.stdin
-        far.stdin.close()
-        far.wait(10)
-        for slave in slaves:
-            os.close(slave)
-        for tun in tuns:
-            tun.close()
-    return {"rate": rates[0], "peer_rate": rates[1], "us": cost * 1e6}
+            results.append(contender(tuns, slaves))
+            assert far.stdin
+            far.stdin.close()
+            far.wait(10)
+            for slave in slaves:
+                os.close(slave)
+            for tun in tuns:
+                tun.close()
+        (tun,) = networks(1)
+        seed(1, 32)
+        raws.append(raw(program, tun))
+        tun.close()
+    cost, peer_cost, raw_cost = (median([turn.cost for turn in turns]) for turns in (ours, peers, raws))
+    return {
+        "rate": median(turn.rate for turn in ours),
+        "ratio": median(our.rate / peer.rate for our, peer in zip(ours, peers, strict=True)),
+        "us": cost * 1e6,
+        "peer_us": peer_cost * 1e6,
+        "raw_us": raw_cost * 1e6,
+    }
+
+
+def resting(seconds: float = 3) -> tuple[float, float]:
+    """Per cent of a core that this process takes while nothing happens, and its engine's thread."""
+    time.sleep(2)
+    process, engine, start = time.process_time(), engine_cpu(), time.monotonic()
+    time.sleep(seconds)
+    wall = time.monotonic() - start
+    return 100 * (time.process_time() - process) / wall, 100 * (engine_cpu() - engine) / wall
+
+
+def first_packet(pauses: int = 20) -> float:
+    """Seconds, the median, that a UDP datagram and its answer take after 0.1 s of silence."""
+    took = []
+    with IPRoute() as route, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as near:
+        route.addr("add", index=route.link_lookup(ifname="t0")[0], address=f"{base(0)}.1", prefixlen=24)
+        near.bind((f"{base(0)}.1", 7))
+        near.connect((f"{base(0)}.2", 7))
+        near.settimeout(5)
+        for _ in range(pauses):
+            time.sleep(0.1)
+            start = time.perf_counter()
+            near.send(b"hello")
+            near.recv(100)
+            took.append(time.perf_counter() - start)
+    return median(took)
 
 
 def idle(_: str) -> dict[str, float]:
-    """Sixteen simulated boards with all their interfaces, and nothing to do."""
+    """Sixteen boards with all their interfaces and nothing to do: simulated ones, then synthetic nodes."""
     import tinymux
 
     boards = [tinymux.SimulatedBoard(seed=number) for number in range(16)]
     with tinymux.Bridge(*boards, network="10.16.0.0/23"):
-        time.sleep(2)
-        before, start = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-        time.sleep(3)
-        after, wall = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - start
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"percent": 100 * cpu / wall}
+        percent, _thread = resting()
+    tuns = networks(16 * LANES)
+    engine = looped(16, tuns, LANES)
+    engine.start()
+    _process, thread = resting()
+    took = first_packet()
+    engine.stop()
+    return {"percent": percent, "loop_percent": thread, "first_us": took * 1e6}
 
 
 if __name__ == "__main__":
