@@ -20,6 +20,7 @@ PINB, LANE_AND_CLOCK = 0x00, (0, 1)
 ZERO = 1  # bit of SREG
 MOST_CALLS = 16  # 32 bytes of RAM hold no more return addresses
 MOST_WAYS = 20_000
+TOO_MANY = "too many ways through it"
 WAITING = names("in sbic sbis sbrc sbrs andi cpi cp cpse bst brbs brbc rjmp nop wdr sleep")
 KEEP_FLAGS = names(
     "nop ldi mov in out ld ld+ -ld st st+ -st lds sts push pop sbi cbi sbic sbis sbrc sbrs cpse bst bld swap "
@@ -66,6 +67,8 @@ def timing(image: bytes, targets: Iterable[int], blind: bool, interrupts: bool) 
         return Timing(None, 0, None, (*doubts, str(doubt)))
 
     def longest(place: Place, within: frozenset[Place] | None) -> int | None:
+        if TOO_MANY in doubts:
+            return None
         try:
             return code.longest(place, within)
         except _Uncounted as doubt:
@@ -96,7 +99,7 @@ class _Code:
             if place in self.places:
                 continue
             if len(self.places) == MOST_WAYS or len(place[1]) > MOST_CALLS:
-                raise _Uncounted("too many ways through it")
+                raise _Uncounted(TOO_MANY)
             self.places[place] = len(self.places)
             work += [after for after, _ in self.after(place)]
         self.counted: dict[Way, int] = {}
@@ -195,7 +198,7 @@ class _Code:
                 if after in path:
                     raise _Uncounted(f"a loop at 0x{2 * after[0][0]:03x} takes as many turns as data says")
             if len(counted) + len(path) > MOST_WAYS:
-                raise _Uncounted("too many ways through it")
+                raise _Uncounted(TOO_MANY)
             stack += open_ones
         return counted[start]
 
