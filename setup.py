@@ -36,6 +36,10 @@ def parts(name: str) -> list[str]:
     return [f"tinymux/{part}" for part in re.findall(r'^include "(.+)"$', text, re.MULTILINE)]
 
 
+def manual(section: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(f"docs/man/*.{section}"))
+
+
 def extension(name: str, patterns: list[str], libraries: list[str]) -> Extension:
     return Extension(
         f"tinymux.{name}",
@@ -93,5 +97,6 @@ setup(
         language_level=3,
         include_path=["tinymux"],
     ),
+    data_files=[(f"share/man/man{section}", manual(section)) for section in "18"],
     cmdclass={"build_ext": Build, "build_py": BuildPython},
 )

@@ -90,9 +90,9 @@ def test_completion_knows_commands_and_options():
     assert "--netns" in done.stdout
 
 
-def test_the_manual_page_and_the_docs_name_every_option():
-    texts = [(ROOT / "docs" / name).read_text().replace("\\-", "-") for name in ("cli.md", "tinymux.1")]
+def test_the_docs_name_every_option():
+    text = (ROOT / "docs" / "cli.md").read_text()
     for name in ("up", "demo"):
         for parameter in cli.commands.commands[name].params:
             for option in parameter.opts:
-                assert [option in text for text in texts] == [True, True], option
+                assert option in text, option
