@@ -1,6 +1,5 @@
 # A debugger's hands on a tiny, and where its cycles go (ext/sim/tiny_debug.h), a part of _simulator.pyx.
 
-cimport cython
 from libc.stdlib cimport calloc, free
 
 cdef extern from "tiny_profile.h" nogil:

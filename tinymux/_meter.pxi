@@ -28,6 +28,8 @@ class Metered(NamedTuple):
     plane_ps: int  # the shortest plane
 
 
+# The board must outlive what __dealloc__ looks at, so the collector may not clear it before.
+@cython.no_gc_clear
 cdef class Meter:
     """Measures a tiny of this board from now on, for as long as the object lives; the newest of a tiny counts."""
 

@@ -1,6 +1,7 @@
 # cython: language_level=3, binding=True
 """The simulated board (ext/sim): one pump chip and sixteen tinies that run their real firmware files."""
 
+cimport cython
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN
