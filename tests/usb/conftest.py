@@ -22,7 +22,7 @@ import guest  # noqa: E402
 import rig  # noqa: E402
 
 TIMEOUT = 300  # s, for all of a guest's
-SYSTEMD = {"test_service.py", "test_install.py"}  # where that is the first process
+SYSTEMD = {"test_service.py"}  # where that is the first process
 SUSPEND = HERE / "test_suspend.py"
 MINUTES = "one and a half"
 REPORTS = "reports"

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 PORT, OTHER = 8080, 8081
 CAP_NET_ADMIN = 1 << 12  # linux/capability.h
 START = 90.0  # s, on a busy machine
-WATCHDOG = 6.0  # s; the unit's own is 15
+WATCHDOG = 5.0  # s; the unit's own is 15
 QUICK = f"[Service]\nWatchdogSec={WATCHDOG:.0f}\nTimeoutAbortSec=1\n"
 POLL = 0.2  # s; systemctl takes half of that
 
@@ -161,14 +161,14 @@ def test_one_that_hangs_is_ended_and_started_anew_on_the_same_interfaces(service
 
 def test_restart_keeps_the_interfaces(service: dict[str, int]) -> None:
     before = told("MainPID")
-    systemctl("restart", SERVICE)
-    assert until(up, START, POLL)
-    assert told("MainPID") != before
+    systemctl("restart", "--no-block", SERVICE)
+    assert until(lambda: told("MainPID") not in (before, "0"), START, POLL)
     assert interfaces() == service
-    assert until(lambda: page(PORT), START, POLL)
+    assert int(told("NFileDescriptorStore")) == 16
 
 
 def test_stop_leaves_nothing(service: dict[str, int]) -> None:
+    """Also of a service that is just starting."""
     systemctl("stop", SERVICE)
     assert told("ActiveState") == "inactive"
     assert interfaces() == {}
