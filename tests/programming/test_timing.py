@@ -104,6 +104,17 @@ def test_where_counting_ends_it_says_why(assembled, text, doubt):
     assert doubt in found.doubts
 
 
+def test_bits_that_interrupts_take_are_measured(assembled):
+    text = "rjmp 1f / in r16,0 / reti / " + "reti / " * 8 + "1: sei / 2: rjmp 2b"
+    verdict = check(load(assembled(text)))
+    assert (verdict.analysis.timing.bit, verdict.analysis.timing.loops) == (None, False)
+    told = [finding.text for finding in verdict.findings]
+    assert "from bit to bit: cannot be counted (interrupts come in between): look at what was measured" in told
+    assert verdict.admitted and "at 7.2 MHz it does not listen to its lane" in told
+    polling = check(load(assembled(text.replace("2: rjmp 2b", "2: in r17,0 / inc r18 / rjmp 2b"))))
+    assert any("; but interrupts come in between: look at" in finding.text for finding in polling.findings)
+
+
 def test_any_image_is_analysed_in_little_time():
     """Noise; and code made to have as many ways as possible, skips over counts, with a look here and there."""
     rng = random.Random(7)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinymux.images.avrrc import RAM, RAM_END, WORDS, Instruction, decode, words_of
+from tinymux.images.avrrc import RAM, RAM_END, VECTORS, WORDS, Instruction, decode, words_of
 from tinymux.images.timing import Timing, timing
 
 DEEPEST = 64  # bytes: beyond any RAM here, so the stack grows without end
 SEI = 0x9478
-VECTORS = range(1, 11)  # datasheet 8127H table 9-1, word addresses
 Z_LOW = 30
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 WORDS = 512  # of flash
+VECTORS = range(1, 11)  # datasheet 8127H table 9-1, word addresses
 RAM, RAM_END, SPL = 0x40, 0x5F, 0x3D
 
 

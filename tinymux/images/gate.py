@@ -127,15 +127,16 @@ def _ram(found: Analysis) -> Iterator[Finding]:
 
 def _timing(found: Analysis) -> Iterator[Finding]:
     timing, plane = found.timing, _cycles(PLANE)
-    doubts = "; ".join(timing.doubts)
+    doubts = f"({'; '.join(timing.doubts)}): look at what was measured"
     if timing.bit is None:
-        yield Finding(f"from bit to bit: cannot be counted ({doubts}): look at what was measured")
+        yield Finding(f"from bit to bit: cannot be counted {doubts}")
     elif timing.bit:
         where = f" at 0x{timing.bit_at:03x}" if timing.bit > plane else ""
         told = f"from bit to bit: at most {timing.bit} cycles{where}; the shortest plane has {plane:.1f} at 7.2 MHz"
-        yield Finding(told, bad=timing.bit > plane)
+        caveat = f"; but {' and '.join(timing.caveats)}: look at what was measured" if timing.caveats else ""
+        yield Finding(told + caveat, bad=timing.bit > plane)
     if timing.away is None:
-        yield Finding(f"between bytes and frames: cannot be counted ({doubts}): look at what was measured")
+        yield Finding(f"between bytes and frames: cannot be counted {doubts}")
     elif timing.away:
         yield Finding(f"between bytes and frames: away from its lane for at most {timing.away} cycles")
 
@@ -165,7 +166,7 @@ def _measured_timing(trial: Trial, found: Analysis) -> Iterator[Finding]:
     if not seen.bytes:
         return
     if seen.missed == seen.bytes:
-        if found.timing.bit is None:
+        if found.timing.bit is None and found.timing.loops:
             yield Finding(f"{where} it sees no byte whole of {seen.bytes}: it is too slow for its lane", bad=True)
         else:
             yield Finding(f"{where} it does not listen to its lane")

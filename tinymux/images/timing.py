@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from tinymux.images.avrrc import WORDS, Instruction, decode, names, words_of
+from tinymux.images.avrrc import VECTORS, WORDS, Instruction, decode, names, words_of
 
 PINB, LANE_AND_CLOCK = 0x00, (0, 1)
 ZERO = 1  # bit of SREG
 MOST_CALLS = 16  # 32 bytes of RAM hold no more return addresses
 MOST_WAYS = 20_000
+JUMPS, INTERRUPTS = "it jumps to addresses that it computes", "interrupts come in between"
 TOO_MANY = "too many ways through it"
 WAITING = names("in sbic sbis sbrc sbrs andi cpi cp cpse bst brbs brbc rjmp nop wdr sleep")
 KEEP_FLAGS = names(
@@ -38,13 +39,19 @@ class Timing:
 
     bit: from an edge of the clock that is seen in a bit loop to the look for the next one, with what it may be seen
     late; 0: there is no bit loop. bit_at: where that begins, in bytes. away: from a look in a bit loop to the next,
-    wherever that is.
+    wherever that is. loops: whether there are bit loops.
     """
 
     bit: int | None
     bit_at: int
     away: int | None
     doubts: tuple[str, ...]
+    loops: bool = False
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What is true of all that was counted."""
+        return tuple(doubt for doubt in self.doubts if doubt in (JUMPS, INTERRUPTS))
 
 
 class _Uncounted(Exception):
@@ -60,9 +67,9 @@ def is_look(instruction: Instruction) -> bool:
 
 def timing(image: bytes, targets: Iterable[int], blind: bool, interrupts: bool) -> Timing:
     """Count an image. targets: where its indirect jumps go; blind: if that is not known."""
-    doubts = ["it jumps to addresses that it computes"] * blind + ["interrupts come in between"] * interrupts
+    doubts = [JUMPS] * blind + [INTERRUPTS] * interrupts
     try:
-        code = _Code(image, targets)
+        code = _Code(image, targets, VECTORS if interrupts else ())
     except _Uncounted as doubt:
         return Timing(None, 0, None, (*doubts, str(doubt)))
 
@@ -81,19 +88,21 @@ def timing(image: bytes, targets: Iterable[int], blind: bool, interrupts: bool) 
     known = [(cycles + code.turn(place), place[0]) for cycles, place in bits if cycles is not None]
     bit, at = max(known, default=(0, 0)) if len(known) == len(bits) else (None, 0)
     away = None if None in ways else max(filter(None, ways), default=0)
-    return Timing(bit, 2 * at, away, tuple(dict.fromkeys(doubts)))
+    if interrupts and not looks and any(map(code.looks, code.places)):
+        bit = away = None  # bits are taken by interrupts
+    return Timing(bit, 2 * at, away, tuple(dict.fromkeys(doubts)), bool(looks))
 
 
 class _Code:
     """A program as the places that it can be at, and the ways between them."""
 
-    def __init__(self, image: bytes, targets: Iterable[int]) -> None:
+    def __init__(self, image: bytes, targets: Iterable[int], vectors: Iterable[int]) -> None:
         self.code = [decode(word, at) for at, word in enumerate(words_of(image))]
         self.targets = tuple(targets)
         self.places: dict[Place, int] = {}  # -> in which order they were come to
         self.following: dict[Place, list[tuple[Place, int]]] = {}
         self.counters = {found.d for found in self.code if found and found.name in ("dec", "inc", "subi")}
-        work: list[Place] = [(0, ())]
+        work: list[Place] = [*((vector, ()) for vector in vectors), (0, ())]
         while work:
             place = work.pop()
             if place in self.places:
