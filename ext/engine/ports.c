@@ -50,7 +50,7 @@ static void dried(struct port *port)
 {
     port->streak = 0;
     port->dried = port->board->turn;
-    if (!port->watched)
+    if (!port->watched && port->source.fd >= 0)
         port->board->dry |= (uint16_t)link_bit(port->lane);
 }
 
@@ -60,7 +60,7 @@ void ports_rest(struct engine_board *board)
     EACH_LANE_OF(lane, board->dry) {
         struct port *port = &board->ports[lane];
         bool soon = !port->streak && board->turn - port->dried <= GRACE;
-        if (soon || (port->source.fd >= 0 && !port->streak && watch(port) < 0)) /* no memory for it now */
+        if (soon || (!port->streak && watch(port) < 0)) /* no memory for it now */
             board->task.due = true;
         else
             board->dry &= (uint16_t)~link_bit(lane);
@@ -164,6 +164,7 @@ int port_open(struct port *port, int fd)
 void port_close(struct port *port)
 {
     unwatch(port);
+    port->board->dry &= (uint16_t)~link_bit(port->lane);
     port->source.fd = -1;
     port->streak = 0;
     tun_close(&port->tun);

@@ -86,3 +86,20 @@ def test_after_a_burst_the_loop_sleeps(ask):
     before = time.process_time()
     time.sleep(0.3)
     assert time.process_time() - before < 0.01
+
+
+def test_a_tun_replaced_after_a_burst_is_waited_for_once(ask):
+    """At any moment of its going cold; the loop sleeps afterwards."""
+    for _ in range(200):
+        burst(ask, packets=24)
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        near.settimeout(2)
+        ask.engine.attach(0, 5, far.fileno())
+        far.close()
+        ask.near.close()
+        ask.near = near
+    time.sleep(0.05)
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.01
+    burst(ask)
