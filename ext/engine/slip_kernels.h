@@ -10,7 +10,7 @@ struct slip_kernels {
     /* Escape n bytes. Bytes made, at most 2n; never stores past out + 2n. */
     size_t (*escape)(uint8_t *out, const uint8_t *in, size_t n);
     /* Undo it for as many of n bytes as are whole and plain and have room: stops before an END, before an ESC that ends
-     * the bytes, before an ESC with a wrong byte after it. Bytes taken; *made were stored. Never stores past out + room. */
+     * the bytes, before an ESC with a wrong byte after it. Bytes taken; *made were stored, none past out + room. */
     size_t (*unescape)(uint8_t *out, size_t room, const uint8_t *in, size_t n, size_t *made);
     /* slip_decode: slip_decode_steps, or a shorter way for frames that come whole. */
     size_t (*decode)(struct slip_decoder *, const uint8_t *bytes, size_t length, enum slip_event *event);

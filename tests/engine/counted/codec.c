@@ -1,4 +1,4 @@
-/* The codec's work, counted: SLIP by path and size at 1 % escapes, planes both ways by path, bytes as bits on a lane. */
+/* The codec's work, counted: SLIP by path and size at 1 % escapes, planes both ways by path, bytes as bits. */
 #include "counted.h"
 
 #include "bits.h"
@@ -9,7 +9,7 @@
 
 enum { BYTES = 12000, BLOCKS = 8, GAP = 2 };
 
-static uint8_t packets[BYTES], frames[SLIP_BOUND(BYTES)], out[SLIP_BOUND(1500)], planes[BLOCKS * 128];
+static uint8_t packets[BYTES], frames[SLIP_BOUND(BYTES)], out[1500], planes[BLOCKS * 128];
 static uint64_t lanes[BLOCKS * PLANES_LANES];
 static char name[100];
 
