@@ -1,7 +1,5 @@
 /* The portable transposition, eight by eight bits in one word, and the choice of the best for this CPU. */
 #include "planes_kernels.h"
-#include <errno.h>
-#include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are stored as bytes in the order of planes");
 
@@ -49,31 +47,28 @@ static void to_planes(uint8_t *planes, const uint64_t *lanes, size_t blocks)
     }
 }
 
-const struct planes_kernels planes_portable = { "portable", 0, to_lanes, to_planes };
+const struct planes_kernels planes_portable = { { "portable", 0 }, to_lanes, to_planes };
 
-static const struct planes_kernels *const all[] = {
+static struct paths paths = {
+    .all = {
 #ifdef __x86_64__
-    &planes_gfni, &planes_gfni_avx2, &planes_avx2, &planes_sse2,
+        &planes_gfni.path, &planes_gfni_avx2.path, &planes_avx2.path, &planes_sse2.path,
 #elif defined __aarch64__
-    &planes_neon,
+        &planes_neon.path,
 #endif
-    &planes_portable,
+        &planes_portable.path,
+    },
+    .best = &planes_portable.path,
 };
-enum { PATHS = sizeof all / sizeof *all };
 
-static const char *paths[PATHS + 1];
-static const struct planes_kernels *best = &planes_portable;
-static unsigned have;
+static inline const struct planes_kernels *best(void)
+{
+    return (const struct planes_kernels *)paths.best;
+}
 
 void planes_choose(unsigned features)
 {
-    unsigned count = 0;
-    have = features;
-    for (unsigned i = 0; i < PATHS; i++)
-        if (!(all[i]->needs & ~have))
-            paths[count++] = all[i]->name;
-    paths[count] = NULL;
-    planes_use(paths[0]);
+    paths_choose(&paths, features);
 }
 
 __attribute__((constructor)) static void choose(void)
@@ -83,25 +78,20 @@ __attribute__((constructor)) static void choose(void)
 
 const char *const *planes_paths(void)
 {
-    return paths;
+    return paths.names;
 }
 
 int planes_use(const char *path)
 {
-    for (unsigned i = 0; i < PATHS; i++)
-        if (!strcmp(all[i]->name, path) && !(all[i]->needs & ~have)) {
-            best = all[i];
-            return 0;
-        }
-    return -ENOENT;
+    return paths_use(&paths, path);
 }
 
 void planes_to_lanes(uint64_t *lanes, const uint8_t *planes, size_t blocks)
 {
-    best->to_lanes(lanes, planes, blocks);
+    best()->to_lanes(lanes, planes, blocks);
 }
 
 void lanes_to_planes(uint8_t *planes, const uint64_t *lanes, size_t blocks)
 {
-    best->to_planes(planes, lanes, blocks);
+    best()->to_planes(planes, lanes, blocks);
 }

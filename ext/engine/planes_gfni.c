@@ -79,7 +79,7 @@ GFNI_AVX2 static void to_planes_gfni_avx2(uint8_t *planes, const uint64_t *lanes
 }
 
 const struct planes_kernels planes_gfni_avx2 = {
-    "gfni-avx2", CPU_AVX2 | CPU_GFNI, to_lanes_gfni_avx2, to_planes_gfni_avx2,
+    { "gfni-avx2", CPU_AVX2 | CPU_GFNI }, to_lanes_gfni_avx2, to_planes_gfni_avx2,
 };
 
 /* --- AVX-512 VBMI: a block is two registers ----------------------------------------------------------------------- */
@@ -135,6 +135,6 @@ GFNI static void to_planes_gfni(uint8_t *planes, const uint64_t *lanes, size_t b
 }
 
 const struct planes_kernels planes_gfni = {
-    "gfni", CPU_AVX512 | CPU_VBMI | CPU_GFNI, to_lanes_gfni, to_planes_gfni,
+    { "gfni", CPU_AVX512 | CPU_VBMI | CPU_GFNI }, to_lanes_gfni, to_planes_gfni,
 };
 #endif

@@ -2,11 +2,11 @@
 #ifndef TINYMUX_PLANES_KERNELS_H
 #define TINYMUX_PLANES_KERNELS_H
 #include "cpu.h"
+#include "paths.h"
 #include "planes.h"
 
 struct planes_kernels {
-    const char *name;
-    unsigned needs; /* enum cpu_feature */
+    struct path path;
     void (*to_lanes)(uint64_t *lanes, const uint8_t *planes, size_t blocks);
     void (*to_planes)(uint8_t *planes, const uint64_t *lanes, size_t blocks);
 };

@@ -54,5 +54,5 @@ static void to_planes_neon(uint8_t *planes, const uint64_t *lanes, size_t blocks
     }
 }
 
-const struct planes_kernels planes_neon = { "neon", 0, to_lanes_neon, to_planes_neon };
+const struct planes_kernels planes_neon = { { "neon", 0 }, to_lanes_neon, to_planes_neon };
 #endif

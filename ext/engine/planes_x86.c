@@ -41,7 +41,7 @@ static void to_planes_sse2(uint8_t *planes, const uint64_t *lanes, size_t blocks
     }
 }
 
-const struct planes_kernels planes_sse2 = { "sse2", 0, to_lanes_sse2, to_planes_sse2 };
+const struct planes_kernels planes_sse2 = { { "sse2", 0 }, to_lanes_sse2, to_planes_sse2 };
 
 /* --- AVX2: block 0 in the low halves, block 1 in the high ones ---------------------------------------------------- */
 
@@ -103,5 +103,5 @@ AVX2 static void to_planes_avx2(uint8_t *planes, const uint64_t *lanes, size_t b
     to_planes_sse2(planes, lanes, blocks);
 }
 
-const struct planes_kernels planes_avx2 = { "avx2", CPU_AVX2, to_lanes_avx2, to_planes_avx2 };
+const struct planes_kernels planes_avx2 = { { "avx2", CPU_AVX2 }, to_lanes_avx2, to_planes_avx2 };
 #endif

@@ -1,7 +1,5 @@
 /* SLIP frames and the streaming decoder, over the kernels that fit the CPU. */
 #include "slip_kernels.h"
-#include <errno.h>
-#include <string.h>
 
 size_t slip_escape_bytes(uint8_t *out, const uint8_t *in, size_t n)
 {
@@ -37,31 +35,28 @@ size_t slip_unescape_bytes(uint8_t *out, size_t room, const uint8_t *in, size_t 
     return (size_t)(in - begin);
 }
 
-const struct slip_kernels slip_portable = { "portable", 0, slip_escape_bytes, slip_unescape_bytes, slip_decode_steps };
+const struct slip_kernels slip_portable = { { "portable", 0 }, slip_escape_bytes, slip_unescape_bytes, slip_decode_steps };
 
-static const struct slip_kernels *const all[] = {
+static struct paths paths = {
+    .all = {
 #ifdef __x86_64__
-    &slip_vbmi2, &slip_avx2, &slip_sse2,
+        &slip_vbmi2.path, &slip_avx2.path, &slip_sse2.path,
 #elif defined __aarch64__
-    &slip_neon,
+        &slip_neon.path,
 #endif
-    &slip_portable,
+        &slip_portable.path,
+    },
+    .best = &slip_portable.path,
 };
-enum { PATHS = sizeof all / sizeof *all };
 
-static const char *paths[PATHS + 1];
-static const struct slip_kernels *best = &slip_portable;
-static unsigned have;
+static inline const struct slip_kernels *best(void)
+{
+    return (const struct slip_kernels *)paths.best;
+}
 
 void slip_choose(unsigned features)
 {
-    unsigned count = 0;
-    have = features;
-    for (unsigned i = 0; i < PATHS; i++)
-        if (!(all[i]->needs & ~have))
-            paths[count++] = all[i]->name;
-    paths[count] = NULL;
-    slip_use(paths[0]);
+    paths_choose(&paths, features);
 }
 
 __attribute__((constructor)) static void choose(void)
@@ -71,23 +66,18 @@ __attribute__((constructor)) static void choose(void)
 
 const char *const *slip_paths(void)
 {
-    return paths;
+    return paths.names;
 }
 
 int slip_use(const char *path)
 {
-    for (unsigned i = 0; i < PATHS; i++)
-        if (!strcmp(all[i]->name, path) && !(all[i]->needs & ~have)) {
-            best = all[i];
-            return 0;
-        }
-    return -ENOENT;
+    return paths_use(&paths, path);
 }
 
 size_t slip_encode(uint8_t *frame, const uint8_t *packet, size_t length)
 {
     frame[0] = SLIP_END;
-    size_t made = best->escape(frame + 1, packet, length);
+    size_t made = best()->escape(frame + 1, packet, length);
     frame[1 + made] = SLIP_END;
     return made + 2;
 }
@@ -137,7 +127,7 @@ static size_t steps(struct slip_decoder *decoder, const uint8_t *bytes, size_t i
             escaped(decoder, bytes[i++]);
         } else {
             size_t room = decoder->capacity - decoder->length, made;
-            i += best->unescape(decoder->packet + decoder->length, room, bytes + i, length - i, &made);
+            i += best()->unescape(decoder->packet + decoder->length, room, bytes + i, length - i, &made);
             decoder->length += made;
             if (i < length && bytes[i] == SLIP_ESC) {
                 decoder->escape = true;
@@ -169,5 +159,5 @@ size_t slip_decode_on(struct slip_decoder *decoder, const uint8_t *bytes, size_t
 
 size_t slip_decode(struct slip_decoder *decoder, const uint8_t *bytes, size_t length, enum slip_event *event)
 {
-    return best->decode(decoder, bytes, length, event);
+    return best()->decode(decoder, bytes, length, event);
 }

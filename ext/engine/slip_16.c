@@ -78,8 +78,8 @@ static size_t unescape_16(uint8_t *out, size_t room, const uint8_t *in, size_t n
 }
 
 #ifdef __x86_64__
-const struct slip_kernels slip_sse2 = { "sse2", 0, escape_16, unescape_16, slip_decode_steps };
+const struct slip_kernels slip_sse2 = { { "sse2", 0 }, escape_16, unescape_16, slip_decode_steps };
 #else
-const struct slip_kernels slip_neon = { "neon", 0, escape_16, unescape_16, slip_decode_steps };
+const struct slip_kernels slip_neon = { { "neon", 0 }, escape_16, unescape_16, slip_decode_steps };
 #endif
 #endif

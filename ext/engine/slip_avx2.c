@@ -281,5 +281,5 @@ AVX2 static size_t decode_avx2(struct slip_decoder *decoder, const uint8_t *byte
     return slip_decode_on(decoder, bytes, length, event, in, out);
 }
 
-const struct slip_kernels slip_avx2 = { "avx2", CPU_AVX2, escape_avx2, unescape_avx2, decode_avx2 };
+const struct slip_kernels slip_avx2 = { { "avx2", CPU_AVX2 }, escape_avx2, unescape_avx2, decode_avx2 };
 #endif

@@ -2,11 +2,11 @@
 #ifndef TINYMUX_SLIP_KERNELS_H
 #define TINYMUX_SLIP_KERNELS_H
 #include "cpu.h"
+#include "paths.h"
 #include "slip.h"
 
 struct slip_kernels {
-    const char *name;
-    unsigned needs; /* enum cpu_feature */
+    struct path path;
     /* Escape n bytes. Bytes made, at most 2n; never stores past out + 2n. */
     size_t (*escape)(uint8_t *out, const uint8_t *in, size_t n);
     /* Undo it for as many of n bytes as are whole and plain and have room: stops before an END, before an ESC that ends

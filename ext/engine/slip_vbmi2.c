@@ -160,6 +160,6 @@ VBMI2 static size_t decode_vbmi2(struct slip_decoder *decoder, const uint8_t *by
 }
 
 const struct slip_kernels slip_vbmi2 = {
-    "vbmi2", CPU_AVX512 | CPU_VBMI2, escape_vbmi2, unescape_vbmi2, decode_vbmi2,
+    { "vbmi2", CPU_AVX512 | CPU_VBMI2 }, escape_vbmi2, unescape_vbmi2, decode_vbmi2,
 };
 #endif
