@@ -39,10 +39,11 @@ class Programming:
     def program(self, lane: int, mtu: int, stateless: bool) -> None:
         """Tell what program a lane's tiny has now: its MTU, and whether it is spared bare ACKs."""
 
-    def run(self, lane: int, steps: Sequence[tuple[str, int, Any]]) -> None:
+    def run(self, lane: int, steps: Sequence[tuple[str, int, Any]], sure: bool = False) -> None:
         """Start a job on a lane that was taken, and return at once.
 
         steps: at most 8 of ("read", address, length), ("write", address, bytes) or ("erase", address, NVM command).
+        sure: write no word before the last one is known to be written (ext/engine/tpi.h).
         BoardError ("not permitted") for a job that would program RSTDISBL.
         """
 

@@ -8,6 +8,7 @@ cdef extern from "engine/tpi.h" nogil:
     cdef struct tpi_job:
         tpi_step steps[1]
         unsigned count
+        bint sure
         uint8_t data[1]
     cdef struct tpi_report:
         uint8_t outcome, step
@@ -87,7 +88,7 @@ cdef class Programming:
             result = self.do(&call)
         check(result, f"change what lane {lane} is for", BoardError)
 
-    def run(self, lane, steps):
+    def run(self, lane, steps, sure=False):
         cdef tpi_job *job
         cdef programming_call call
         cdef const uint8_t[::1] given
@@ -100,6 +101,7 @@ cdef class Programming:
         call.job = job = <tpi_job *>calloc(1, sizeof(tpi_job))
         if job is NULL:
             raise MemoryError
+        job.sure = sure
         try:
             for kind, address, content in steps:
                 number = STEP_KINDS.index(kind)

@@ -324,7 +324,7 @@ class _Run:
 
     def _begin(self) -> None:
         assert self.job
-        self.programmer._programming.run(self.lane, self.job.steps)
+        self.programmer._programming.run(self.lane, self.job.steps, sure=self.attempts > 1)
 
     def look(self, report: Report) -> None:
         """Take notice of how its job stands."""

@@ -355,9 +355,11 @@ static void ready(struct tpi *tpi, uint64_t asked)
     case FOR_STEP: tpi->phase = STEP; break;
     case FOR_ERASE: next_step(tpi); break;
     default:
-        tpi->word_ticks = asked - tpi->busy_from + MARGIN;
-        if (tpi->word_ticks < tpi->least_ticks)
-            tpi->word_ticks = tpi->least_ticks;
+        if (!tpi->job.sure) {
+            tpi->word_ticks = asked - tpi->busy_from + MARGIN;
+            if (tpi->word_ticks < tpi->least_ticks)
+                tpi->word_ticks = tpi->least_ticks;
+        }
         tpi->phase = WORD;
         word_written(tpi);
     }

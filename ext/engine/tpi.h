@@ -9,8 +9,9 @@
  * Likewise for the time a word takes to be written: the first one is measured by polling without a pause, and from
  * then on a word goes out behind a poll that is expected to say "ready". Where it says "busy" after all, the NVM has
  * ignored that word (section 16.4): it is sent again, and the time is measured anew. If the NVM got ready between the two
- * bytes of that very word, the word is spoilt, which reading back tells: then the chip is to be erased again. Planes of runs that only
- * drive or only sample are shorter, so this time is counted in ticks, which are a little less than a microsecond.
+ * bytes of that very word, the word is spoilt, which reading back tells: then the chip is to be erased again, and a job
+ * that is `sure` does without that. Planes of runs that only drive or only sample are shorter, so this time is counted in
+ * ticks, which are a little less than a microsecond; time between runs is not seen.
  *
  * A line error (no answer, parity, frame, contention) is followed by two BREAKs and the key, and the step goes on from
  * the last byte that is known to be good. All that a job does may be done twice.
@@ -35,6 +36,7 @@ struct tpi_step {
 struct tpi_job {
     struct tpi_step steps[TPI_STEPS];
     unsigned count;
+    bool sure; /* no word before the last one is known to be written: slower, and none is spoilt */
     uint8_t data[TPI_DATA];
 };
 

@@ -42,7 +42,9 @@ static void answer_questions(void)
 static bool make_job(struct tpi_job *job)
 {
     memset(job, 0, sizeof *job);
-    job->count = 1 + input_byte(&input) % TPI_STEPS;
+    unsigned how = input_byte(&input);
+    job->count = 1 + how % TPI_STEPS;
+    job->sure = how & 0x80;
     for (unsigned i = 0; i < job->count; i++) {
         uint8_t step[sizeof(struct tpi_step)];
         input_bytes(&input, step, sizeof step);

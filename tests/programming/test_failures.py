@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import random
 
 import pytest
 from farboard import Garbled
+from tpibench import PLANES, random_image
 
 from tinymux._engine import Wire
 from tinymux.errors import BoardError
@@ -116,3 +118,21 @@ def test_an_answer_that_is_wrong_once_is_asked_for_again(bench, image):
     assert only(programmer.flash({3: image(1, 40)})).attempts == 1
     assert bench.flashes()[3][:40] == image(1, 40).data
     assert wire.programming().reports()[3].recoveries > 3
+
+
+def test_words_that_a_hurried_write_spoils_are_written_patiently(bench):
+    """Memories whose time changes from word to word: some get ready between the two bytes of a word that is too early.
+    The second attempt waits for each word and spoils none."""
+    drift = random.Random(1)
+
+    def wait():
+        for lane in range(16):
+            bench.board.tune(lane, word_s=drift.uniform(200e-6, 700e-6))
+        bench.wire.run(PLANES)
+
+    images = {lane: random_image(lane, 600) for lane in range(16)}
+    bench.programmer._wait = wait
+    outcomes = bench.programmer.flash(images)
+    assert {outcome.action for outcome in outcomes} == {"written"}
+    assert {outcome.attempts for outcome in outcomes} == {1, 2}
+    assert [flash[:600] for flash in bench.flashes()] == [image.data for image in images.values()]

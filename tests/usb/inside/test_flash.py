@@ -30,6 +30,7 @@ def image(seed: int, size: int = 40) -> Image:
 def flash(board: UsbBoard, seed: int, size: int = 40, always: bool = False) -> list[str]:
     with Programmer.open(board) as programmer:
         outcomes = programmer.flash(dict.fromkeys(NODES, image(seed, size)), always=always)
+    assert not [str(outcome) for outcome in outcomes if outcome.action == "failed"]
     return [outcome.action for outcome in outcomes]
 
 
