@@ -13,6 +13,7 @@ from tinymux.errors import NotPermittedError, TinymuxError
 HERE = Path(__file__).resolve().parent
 SERVICE = "tinymuxd.service"
 USER = "tinymux"
+PRIVATE = Path("/tmp"), Path("/var/tmp")  # the unit has its own of these
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ def make_user() -> None:
 
 
 def service_runs() -> bool:
-    """Whether the service's user can run what the unit starts: a Python in somebody's home may be out of its reach."""
+    """Whether the service's user can run what the unit starts: one in a home or in /tmp may be out of its reach."""
+    if any(Path(sys.executable).is_relative_to(folder) for folder in PRIVATE):
+        return False
     command = [sys.executable, "-P", "-c", "import tinymux.daemon"]
     try:
         done = subprocess.run(
