@@ -30,7 +30,7 @@ def measured(boards: int, size: int, host: str, *options: str) -> dict[str, floa
     [(1, "boards_per_core_of_1", ""), (16, "boards_per_core_of_16", ""), (64, "boards_per_core", ">= 64")],
 )
 def test_boards_at_line_rate(benchmark, figure, boards, key, needed):
-    """294k planes a second on each board, its options those of a board on USB; the median of seven rounds."""
+    """294k planes a second on each board, its options those of a board on USB; the median of fifteen rounds."""
     got = benchmark.pedantic(measured, args=(boards, SIZE, DROPPED, *USB), rounds=1)
     assert got["lost"] == 0
     assert got["round_trips_per_s"] > 100, "the lanes are not busy all the time"

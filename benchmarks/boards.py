@@ -24,7 +24,7 @@ HOST, PORT = "10.0.0.1", 7  # with a socket
 FEW = 24  # packets that wait for each of 1,024 nodes when a round begins: what the caches can hold
 PATIENCE = 20.0  # s
 BEGIN, END = 0.2, 0.85  # the part of a round that is measured
-ROUNDS = 7
+ROUNDS = 15
 GOOD = (
     "packets_out",
     "packets_in",
