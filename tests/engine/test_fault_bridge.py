@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from inside import run_inside
 from test_tty_replug import Device, answers
 
 import tinymux
 from tinymux.boards import TtyBoard
 from tinymux.errors import TinymuxError
-
-INSIDE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def answered(node: tinymux.Node, count: int = 40) -> list[int]:
@@ -103,10 +100,7 @@ SCENARIOS = (of_a_seed, each_kind, on_the_command_line)
 
 @pytest.mark.parametrize("scenario", [scenario.__name__ for scenario in SCENARIOS])
 def test_faults(scenario, tmp_path):
-    command = [*INSIDE, sys.executable, __file__, scenario, str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_inside(__file__, scenario, tmp_path)
 
 
 if __name__ == "__main__":

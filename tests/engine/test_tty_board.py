@@ -13,15 +13,13 @@ import tty
 from pathlib import Path
 
 import pytest
+from inside import run_inside
 
 import tinymux
 from tinymux.boards import find
 from tinymux.boards.tty import Ports
 from tinymux.errors import BoardError, TinymuxError
 from tinymux.slip import Decoder, encode
-
-INSIDE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -103,11 +101,8 @@ def test_what_is_no_port_is_refused(tmp_path):
 
 
 def test_ping_through_a_bridge_that_captures(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     path = tmp_path / "pings.pcapng"
-    command = [*INSIDE, sys.executable, __file__, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_inside(__file__, path)
     command = ["tshark", "-n", "-r", str(path), "-Y", "icmp.resp_to", "-T", "fields", "-e", "frame.interface_name"]
     answered = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
     assert sorted(answered) == ["tmx0"] * 5 + ["tmx1"] * 5 + ["tmx2"] * 5

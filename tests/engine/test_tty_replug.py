@@ -15,13 +15,12 @@ import tty
 from pathlib import Path
 
 import pytest
+from inside import run_inside
 
 import tinymux
 from tinymux.boards import TtyBoard
 from tinymux.slip import Decoder, encode
 
-INSIDE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 5.0
 
 
@@ -178,10 +177,7 @@ SCENARIOS = (comes_back, comes_and_goes, ends_while_away, interfaces_go)
 
 @pytest.mark.parametrize("scenario", [scenario.__name__ for scenario in SCENARIOS])
 def test_what_goes_comes_back(scenario, tmp_path):
-    command = [*INSIDE, sys.executable, __file__, scenario, str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_inside(__file__, scenario, tmp_path)
 
 
 if __name__ == "__main__":

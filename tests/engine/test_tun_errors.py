@@ -16,15 +16,13 @@ import subprocess
 import sys
 import time
 import tty
-from pathlib import Path
 
 import pytest
+from inside import run_inside
 from test_tty import Rig, packet
 
 from tinymux.slip import Decoder, encode
 
-INSIDE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
-ROOT = Path(__file__).resolve().parents[2]
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 1, 0x1000
 
 
@@ -106,10 +104,7 @@ def test_a_tun_that_takes_nothing_costs_its_own_packets(rig):
 
 @pytest.mark.parametrize("scenario", ["down", "vanishes"])
 def test_real_tuns(scenario):
-    command = [*INSIDE, sys.executable, __file__, scenario]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_inside(__file__, scenario)
 
 
 class Real:
