@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from intelhex import IntelHex
 from pump_board import Board
+from server_wire import Tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,3 +106,11 @@ STRIPES = """
         rjmp 4b
         rjmp 3b
 """
+
+
+@pytest.fixture
+def tiny(wire_program: Path, image: Path) -> Iterator[Tiny]:
+    """A tiny with the test file's image, started."""
+    with Tiny(wire_program, image) as tiny:
+        tiny.command("idle 100")
+        yield tiny

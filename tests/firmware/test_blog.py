@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import brotli
@@ -31,13 +30,6 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("image") / "blog.bin"
     path.write_bytes(blog_image(PAGES).data)
     return path
-
-
-@pytest.fixture
-def tiny(wire_program: Path, image: Path) -> Iterator[Tiny]:
-    with Tiny(wire_program, image) as tiny:
-        tiny.command("idle 100")
-        yield tiny
 
 
 def test_each_path_has_its_page(tiny: Tiny) -> None:

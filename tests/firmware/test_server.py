@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +27,6 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("image") / "server.bin"
     path.write_bytes(server_image(PAGE).data)
     return path
-
-
-@pytest.fixture
-def tiny(wire_program: Path, image: Path) -> Iterator[Tiny]:
-    with Tiny(wire_program, image) as tiny:
-        tiny.command("idle 100")
-        yield tiny
 
 
 def ip(payload: Packet, **fields: object) -> Packet:
